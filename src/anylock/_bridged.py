@@ -1,0 +1,174 @@
+"""What the adapters over a blocking lock share: tasks, and the native slots.
+
+While no task is involved, an adapter's slots hold the C methods of the inner lock
+and sync callers run no Python. While a task holds the lock or waits for it, they
+hold the *careful* methods: these tell a deadlock instead of suffering it, and let
+nobody overtake the tasks that wait.
+"""
+
+from __future__ import annotations
+
+import _thread
+import os
+from functools import partial
+from typing import TYPE_CHECKING
+
+from anylock._errors import LockNotHeldError
+from anylock._protocol import TimedHold
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from typing_extensions import Self
+
+    from anylock._bridge import Bridge
+
+_making = _thread.allocate_lock()
+
+
+def _renew_making() -> None:
+    global _making  # noqa: PLW0603 - the parent's may be held by a missing thread
+    _making = _thread.allocate_lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_making)
+
+
+class BridgedLock:
+    """The async colour of a lock that only knows how to block a thread."""
+
+    __slots__ = ()
+
+    if TYPE_CHECKING:
+        # Each adapter declares them itself: their layouts in memory differ.
+        _bridge: Bridge | None
+
+    @property
+    def name(self) -> str | None:
+        """The label given to the constructor, or None."""
+        raise NotImplementedError  # pragma: no cover - abstract
+
+    def _inner_methods(self) -> tuple[Callable[..., bool], Callable[[], None]]:
+        """Return the C methods that acquire and release the inner lock."""
+        raise NotImplementedError  # pragma: no cover - abstract
+
+    def _use_native(self) -> None:
+        """Fill the slots with the inner lock's C methods."""
+        raise NotImplementedError  # pragma: no cover - abstract
+
+    def _use_careful(self) -> None:
+        """Fill the slots with the careful methods."""
+        raise NotImplementedError  # pragma: no cover - abstract
+
+    def _enter_within(self, timeout: float | None) -> bool:
+        raise NotImplementedError  # pragma: no cover - abstract
+
+    def release(self) -> None:
+        """Release the lock, whoever holds it."""
+        raise NotImplementedError  # pragma: no cover - abstract
+
+    def hold(self, timeout: float | None = None) -> TimedHold[Self]:
+        """Give a context manager that waits at most `timeout` seconds.
+
+        It works with `with` and with `async with`, keeps no state, and may be
+        shared and used again.
+
+        Args:
+            timeout: Seconds; None waits for ever, 0 tries once.
+
+        Raises:
+            LockTimeout: On entering, when the time is over.
+            TypeError: `timeout` is not a number.
+            ValueError: `timeout` is negative or NaN.
+        """
+        return TimedHold(self, timeout)
+
+    async def __aenter__(self) -> None:
+        """Wait for the lock without blocking the event loop, first come first.
+
+        The loop may be of asyncio or trio, and may be another one each time. A
+        cancelled wait leaves nothing behind. On trio this is a checkpoint, on
+        asyncio only when it has to wait.
+
+        Raises:
+            WouldDeadlock: The running task holds the lock itself.
+        """
+        await self._enter_task_within(None)
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        """Release the lock; never a checkpoint."""
+        self._leave_task(self._live_bridge())
+
+    async def _enter_task_within(self, timeout: float | None) -> bool:
+        from anylock import _parking  # noqa: PLC0415 - sync users need no event loop
+
+        bridge = self._live_bridge()
+        in_trio = _parking.in_trio()
+        if in_trio:
+            await _parking.checkpoint_if_cancelled()
+        if bridge.try_enter():
+            self._go_careful(bridge)
+            if in_trio:
+                await _parking.schedule_point()
+            return True
+        return timeout != 0 and await bridge.wait(
+            timeout, partial(self._go_careful, bridge), self.name
+        )
+
+    def _leave_task(self, bridge: Bridge) -> None:
+        if bridge.holder is None:
+            raise LockNotHeldError(self.name)
+        bridge.leave()
+        self._go_native(bridge)
+
+    def _live_bridge(self) -> Bridge:
+        bridge = self._bridge
+        if bridge is None or not bridge.of_this_process:
+            return self._make_bridge()
+        return bridge
+
+    def _make_bridge(self) -> Bridge:
+        from anylock._bridge import Bridge  # noqa: PLC0415 - on first use by a task
+
+        with _making:
+            old = self._bridge
+            if old is not None and old.of_this_process:
+                return old  # another thread was faster
+            bridge = Bridge(*self._inner_methods())
+            if old is not None:
+                # We are a forked child. The tasks that waited and the helper stayed
+                # in the parent. The holder is ours if it runs in this very thread.
+                bridge.inherit(old)
+            self._bridge = bridge
+        if bridge.busy:
+            self._go_careful(bridge)
+        else:
+            self._use_native()
+        return bridge
+
+    def _careful_bridge(self) -> Bridge | None:
+        """Return the bridge if a careful method has anything to be careful of."""
+        if self._bridge is None:
+            return None
+        bridge = self._live_bridge()
+        if bridge.busy:
+            return bridge
+        self._go_native(bridge)
+        return None
+
+    # A thread may see the bridge idle, be stopped, and fill the slots with native
+    # methods when a task has come in meanwhile. So the look and the filling are one
+    # under `switching`, and a task makes the bridge busy before it fills the slots.
+
+    def _go_careful(self, bridge: Bridge) -> None:
+        with bridge.switching:
+            if not bridge.careful:
+                bridge.careful = True
+                self._use_careful()
+
+    def _go_native(self, bridge: Bridge) -> None:
+        with bridge.switching:
+            if bridge.careful and not bridge.busy:
+                bridge.careful = False
+                self._use_native()

@@ -1,0 +1,211 @@
+"""The contract that every kind of lock keeps, and what they share to keep it."""
+
+from __future__ import annotations
+
+import math
+import threading
+from typing import TYPE_CHECKING, Generic, Literal, Protocol, TypeVar, runtime_checkable
+
+from anylock._errors import LockTimeout
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable
+    from types import TracebackType
+
+LockKind = Literal["async", "process", "thread"]
+"""The rungs of the ladder, by name."""
+
+LOCK_KINDS: tuple[LockKind, ...] = ("async", "process", "thread")
+
+
+@runtime_checkable
+class Lock(Protocol):
+    """What every kind of lock can do: the portable surface.
+
+    Code that uses only these names runs under threads, processes, asyncio and
+    trio alike. No lock is re-entrant: who holds it and waits for it waits for
+    ever, or gets `WouldDeadlock` where that can be known.
+
+    `isinstance(x, Lock)` checks that the names exist, not what they do;
+    `anylock.testing.check_lock` checks what they do.
+    """
+
+    @property
+    def kind(self) -> str:
+        """Who may contend: "thread", "process", "async", or a name of your own."""
+        ...
+
+    @property
+    def name(self) -> str | None:
+        """A label for reprs, errors and diagnostics; None if none was given."""
+        ...
+
+    def __enter__(self) -> object:
+        """Wait for the lock and take it, blocking this thread."""
+        ...
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_value: BaseException | None,
+        traceback: TracebackType | None,
+        /,
+    ) -> None:
+        """Release the lock."""
+        ...
+
+    def __aenter__(self) -> Awaitable[object]:
+        """Wait for the lock and take it, without blocking the event loop."""
+        ...
+
+    def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_value: BaseException | None,
+        traceback: TracebackType | None,
+        /,
+    ) -> Awaitable[None]:
+        """Release the lock; never a checkpoint."""
+        ...
+
+    def hold(self, timeout: float | None = None) -> Hold:
+        """Give a context manager that waits at most `timeout` seconds.
+
+        It works with `with` and with `async with`, and raises `LockTimeout` when
+        the time is over. None waits for ever, 0 tries once.
+        """
+        ...
+
+    def try_acquire(self) -> bool:
+        """Take the lock if that needs no waiting; say whether it was taken."""
+        ...
+
+    def release(self) -> None:
+        """Release the lock; never blocks, never a checkpoint."""
+        ...
+
+    def locked(self) -> bool:
+        """Say whether anybody holds the lock at this moment."""
+        ...
+
+
+class Hold(Protocol):
+    """What `Lock.hold` returns: a context manager of both colours."""
+
+    def __enter__(self) -> object:
+        """Wait for the lock, blocking this thread; `LockTimeout` when time is over."""
+        ...
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_value: BaseException | None,
+        traceback: TracebackType | None,
+        /,
+    ) -> None:
+        """Release the lock."""
+        ...
+
+    def __aenter__(self) -> Awaitable[object]:
+        """Wait for the lock in a task; `LockTimeout` when time is over."""
+        ...
+
+    def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_value: BaseException | None,
+        traceback: TracebackType | None,
+        /,
+    ) -> Awaitable[None]:
+        """Release the lock."""
+        ...
+
+
+class TimedLock(Protocol):
+    """What an adapter brings so that `TimedHold` can serve it."""
+
+    @property
+    def name(self) -> str | None: ...
+    def _enter_within(self, timeout: float | None) -> bool: ...
+    async def _enter_task_within(self, timeout: float | None) -> bool: ...
+    def release(self) -> None: ...
+
+
+L = TypeVar("L", bound=TimedLock)
+
+
+class TimedHold(Generic[L]):
+    """The `Hold` of every adapter.
+
+    It keeps no state of its own between entering and leaving, so one object may
+    serve any number of threads and tasks.
+    """
+
+    __slots__ = ("_lock", "_timeout")
+
+    def __init__(self, lock: L, timeout: float | None) -> None:
+        self._lock = lock
+        self._timeout = seconds(timeout)
+
+    def __enter__(self) -> L:
+        if not self._lock._enter_within(self._timeout):  # noqa: SLF001 - our adapter
+            raise self._timed_out()
+        return self._lock
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._lock.release()
+
+    async def __aenter__(self) -> L:
+        if not await self._lock._enter_task_within(self._timeout):  # noqa: SLF001
+            raise self._timed_out()
+        return self._lock
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        self._lock.release()
+
+    def _timed_out(self) -> LockTimeout:
+        return LockTimeout(self._timeout or 0.0, self._lock.name)
+
+    def __repr__(self) -> str:
+        return f"<hold of {self._lock!r}, timeout={self._timeout}>"
+
+
+def seconds(timeout: float | None) -> float | None:
+    """Apply the one rule for timeouts: seconds, None for ever, 0 tries once.
+
+    Args:
+        timeout: What the caller passed.
+
+    Returns:
+        Seconds as a float that every platform can wait for, or None for ever.
+
+    Raises:
+        TypeError: It is not a number, or it is a bool.
+        ValueError: It is negative or NaN.
+    """
+    if timeout is None:
+        return None
+    if isinstance(timeout, bool) or not hasattr(timeout, "__float__"):
+        message = (
+            f"timeout must be a number of seconds, or None to wait for ever, "
+            f"not {timeout!r}"
+        )
+        raise TypeError(message)
+    wait = float(timeout)
+    if not wait >= 0:
+        message = (
+            f"timeout must not be negative or NaN, but is {timeout!r}: pass None to "
+            f"wait for ever, 0 to try once"
+        )
+        raise ValueError(message)
+    if wait == math.inf:
+        return None
+    return min(wait, threading.TIMEOUT_MAX)
+
+
+def checked_name(name: str | None) -> str | None:
+    """Return `name` if it may label a lock; `TypeError` if it is not a string."""
+    if name is not None and not isinstance(name, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+        message = f"name must be a string or None, not {name!r}"
+        raise TypeError(message)
+    return name

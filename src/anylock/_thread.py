@@ -1,0 +1,207 @@
+"""The kind "thread": threads, and tasks of any event loops, of one process."""
+
+from __future__ import annotations
+
+import _thread
+import os
+import weakref
+from threading import TIMEOUT_MAX
+from typing import TYPE_CHECKING, Any, Literal, NoReturn
+
+from anylock._bridged import BridgedLock
+from anylock._errors import LockNotHeldError
+from anylock._protocol import checked_name
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import TracebackType
+
+_reset_after_fork: weakref.WeakSet[ThreadLock] = weakref.WeakSet()
+
+
+def _reset_in_child() -> None:
+    for lock in _reset_after_fork:
+        lock._at_fork_reinit()  # noqa: SLF001 - ours, and the name is threading's
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_reset_in_child)
+
+
+class CarefulThreadLock(BridgedLock):
+    """The methods of `ThreadLock`, as they run while tasks hold it or wait for it.
+
+    The rest of the time the slots of `ThreadLock` shadow them with the C methods of
+    the inner `threading.Lock`.
+    """
+
+    __slots__ = ()
+
+    if TYPE_CHECKING:
+        _inner: _thread.LockType
+
+    def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:  # noqa: FBT001, FBT002 - threading's signature
+        """Acquire the lock as `threading.Lock.acquire` does.
+
+        Args:
+            blocking: False tries once.
+            timeout: Seconds to wait at most; -1 waits for ever.
+
+        Returns:
+            Whether the lock was acquired.
+
+        Raises:
+            WouldDeadlock: It would wait for ever for a task of this very thread.
+            ValueError: As in `threading`: `timeout` is negative, or given together
+                with `blocking=False`.
+            OverflowError: As in `threading`: `timeout` is beyond
+                `threading.TIMEOUT_MAX`.
+        """
+        bridge = self._careful_bridge()
+        if bridge is not None:
+            if not blocking and timeout == -1:
+                return bridge.try_block()
+            if blocking and (timeout == -1 or 0 <= timeout <= TIMEOUT_MAX):
+                return bridge.block(None if timeout == -1 else timeout, self.name)
+        return self._inner.acquire(blocking, timeout)
+
+    def __enter__(self) -> bool:
+        """Acquire the lock, blocking this thread; True, as from `threading.Lock`.
+
+        Raises:
+            WouldDeadlock: A task of this very thread's event loop holds the lock.
+        """
+        bridge = self._careful_bridge()
+        if bridge is None:
+            return self._inner.__enter__()
+        return bridge.block(None, self.name)
+
+    def release(self) -> None:
+        """Release the lock, from any thread, whoever acquired it.
+
+        Raises:
+            RuntimeError: Nobody holds it.
+        """
+        bridge = self._careful_bridge()
+        if bridge is not None and bridge.holder is not None:
+            self._leave_task(bridge)
+            return
+        try:
+            self._inner.release()
+        except RuntimeError:
+            raise LockNotHeldError(self.name) from None
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_value: BaseException | None,
+        traceback: TracebackType | None,
+        /,
+    ) -> None:
+        """Release the lock."""
+        self.release()
+
+    def locked(self) -> bool:
+        """Say whether anybody holds the lock at this moment."""
+        return self._inner.locked()
+
+    def try_acquire(self) -> bool:
+        """Take the lock if that needs no waiting; say whether it was taken."""
+        return self.acquire(False)  # noqa: FBT003 - threading's signature
+
+    def _enter_within(self, timeout: float | None) -> bool:
+        return self.acquire(True, -1 if timeout is None else timeout)  # noqa: FBT003
+
+    def _inner_methods(self) -> tuple[Callable[..., bool], Callable[[], None]]:
+        return self._inner.acquire, self._inner.release
+
+
+class ThreadLock(CarefulThreadLock):
+    """A `threading.Lock` that tasks can wait for as well.
+
+    Excludes threads, and tasks of any event loops of asyncio and trio, of one
+    process. A drop-in for `threading.Lock()`: while no task holds it or waits for
+    it, its methods *are* the C methods of such a lock, so that `with lock:` is
+    faster than through a wrapper, and a signal handler that raises cannot leave
+    it locked.
+
+    Safe to use from threads, tasks and signal handlers. In a forked child it is as
+    the fork found it, without the parent's waiting tasks: if another thread held
+    it, it stays held unless `reset_after_fork` was set.
+
+    Args:
+        name: A label for reprs and errors.
+        reset_after_fork: Unlock it in every forked child, even if the forking
+            thread itself holds it (as `logging` does with its locks).
+
+    Raises:
+        TypeError: `name` is not a string.
+    """
+
+    __slots__ = {
+        "__enter__": "Acquire the lock, blocking this thread.",
+        "__exit__": "Release the lock.",
+        "__weakref__": "Weak references to the lock.",
+        "_bridge": "What tasks need; None until the first task comes.",
+        "_inner": "The lock itself.",
+        "_name": "See `name`.",
+        "acquire": "Acquire the lock as `threading.Lock.acquire` does.",
+        "locked": "Say whether anybody holds the lock at this moment.",
+        "release": "Release the lock, from any thread.",
+    }
+
+    def __init__(
+        self, name: str | None = None, *, reset_after_fork: bool = False
+    ) -> None:
+        self._name = checked_name(name)
+        self._bridge = None
+        self._inner = _thread.allocate_lock()
+        self._use_native()
+        if reset_after_fork:
+            _reset_after_fork.add(self)
+
+    @property
+    def kind(self) -> Literal["thread"]:
+        """The kind of lock, "thread"."""
+        return "thread"
+
+    @property
+    def name(self) -> str | None:
+        """The label given to the constructor, or None."""
+        return self._name
+
+    def _at_fork_reinit(self) -> None:
+        """Unlock and forget all waiters, in a forked child; as in `threading`."""
+        self._inner._at_fork_reinit()  # type: ignore[attr-defined]  # noqa: SLF001
+        self._bridge = None
+        self._use_native()
+
+    def __repr__(self) -> str:
+        state = "locked" if self._inner.locked() else "unlocked"
+        label = "" if self._name is None else f"name={self._name!r} "
+        return f"<{state} anylock.ThreadLock object {label}at {id(self):#x}>"
+
+    def __reduce__(self) -> NoReturn:
+        message = (
+            "cannot pickle a ThreadLock: it is of one process; for several use "
+            "make_lock('process') and pass it when the process is started"
+        )
+        raise TypeError(message)
+
+    def _use_native(self) -> None:
+        # By way of Any: to a type checker these names are the methods of the base.
+        slots: Any = self
+        inner = self._inner
+        slots.acquire = inner.acquire
+        slots.release = inner.release
+        slots.locked = inner.locked
+        slots.__enter__ = inner.__enter__
+        slots.__exit__ = inner.__exit__
+
+    def _use_careful(self) -> None:
+        # __exit__ stays native: who leaves through it came in through __enter__,
+        # so no task holds the lock.
+        slots: Any = self
+        slots.acquire = super().acquire
+        slots.release = super().release
+        slots.__enter__ = super().__enter__
