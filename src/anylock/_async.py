@@ -2,30 +2,26 @@
 
 from __future__ import annotations
 
-import sys
 from collections import OrderedDict
-from typing import TYPE_CHECKING, Any, Literal, NoReturn
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeVar
 
-from anylock._errors import LockNotHeldError, WouldDeadlock, WrongEventLoop
-from anylock._parking import (
-    AsyncioWaiter,
-    TrioWaiter,
-    asyncio_task,
-    checkpoint_if_cancelled,
-    current_task,
-    in_trio,
-    loop_of,
-    new_waiter,
-    running_library,
-    schedule_point,
-    this_thread,
+from anylock import _parking
+from anylock._errors import (
+    LockError,
+    LockNotHeldError,
+    WouldDeadlock,
+    WrongEventLoop,
 )
 from anylock._protocol import TimedHold, checked_name, seconds
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import TracebackType
 
-_modules = sys.modules
+    from anylock._parking import AsyncioWaiter, TrioWaiter
+
+T = TypeVar("T")
 
 
 class AsyncLock:
@@ -37,9 +33,10 @@ class AsyncLock:
     Unlike `asyncio.Lock`, a task that waits for what it holds itself gets an error.
     As there, any task may release what another one acquired.
 
-    Threads of `anyio.to_thread.run_sync` may use `with lock:`; they wait outside of
-    the loop. `release` may be called from any thread. Two event loops that contend
-    for it at the same time are refused: that is what the kind "thread" is for.
+    Like it, this is a lock of one thread, that of the event loop. Worker threads of
+    `anyio.to_thread.run_sync` may use `with lock:`; they wait outside of the loop.
+    A task that finds the lock used by another event loop gets an error: that is what
+    the kind "thread" is for.
 
     On trio every acquire is a checkpoint; on asyncio it is one if it has to wait.
 
@@ -55,24 +52,19 @@ class AsyncLock:
     __slots__ = (
         "__weakref__",
         "_fast_acquire",
-        "_free",
         "_name",
         "_owner",
         "_waiters",
     )
 
-    def __init__(
-        self, name: str | None = None, *, fast_acquire: bool = False
-    ) -> None:
+    def __init__(self, name: str | None = None, *, fast_acquire: bool = False) -> None:
         self._name = checked_name(name)
         self._fast_acquire = fast_acquire
-        # One token while the lock is free. list.pop takes it in one atomic step,
-        # with or without a GIL, and in half of the time of a C lock.
-        self._free = [True]
-        self._owner: Any = None
-        # Whoever removes a waiter from here decides its fate: the releaser that
-        # grants, or the waiter that gives up.
-        self._waiters: OrderedDict[AsyncioWaiter | TrioWaiter, None] = OrderedDict()
+        self._owner: Any = None  # an actor of _parking; None while the lock is free
+        # Who waits, first come first; None until somebody has to. A waiter that was
+        # granted is not here any more.
+        self._waiters: OrderedDict[AsyncioWaiter | TrioWaiter, None] | None = None
+        _parking.look_for_trio()
 
     @property
     def kind(self) -> Literal["async"]:
@@ -91,15 +83,21 @@ class AsyncLock:
             WouldDeadlock: The running task holds it.
             WrongEventLoop: Tasks of another event loop use it at this moment.
         """
-        if ("trio" not in _modules or not in_trio()) and self._free:
-            try:
-                self._free.pop()
-            except IndexError:
+        actor = None
+        if not (_parking.trio_seen and _parking.in_trio()):
+            # contextlib.suppress() would cost as much as the rest.
+            try:  # noqa: SIM105
+                actor = _parking.asyncio_actor()
+            except (KeyError, RuntimeError):  # no asyncio here
                 pass
-            else:
-                self._owner = asyncio_task()
-                return
-        await self._acquire(None)
+        # No call from here to the taking: on builds with a GIL, from 3.11 on, not
+        # even two event loops that contend against the rules get in together.
+        if actor and self._owner is None:
+            self._owner = actor
+        elif actor:
+            await self._wait(_parking.AsyncioWaiter(actor), None)
+        else:
+            await self._enter_task_within(None)
 
     async def __aexit__(
         self,
@@ -109,7 +107,10 @@ class AsyncLock:
         /,
     ) -> None:
         """Release the lock; never a checkpoint."""
-        self.release()
+        if self._waiters or self._owner is None:
+            self.release()
+        else:
+            self._owner = None
 
     async def acquire(
         self,
@@ -138,27 +139,28 @@ class AsyncLock:
         if not blocking and timeout is not None:
             message = "acquire(blocking=False) does not wait: leave out the timeout"
             raise ValueError(message)
-        return await self._acquire(seconds(timeout) if blocking else 0.0)
+        return await self._enter_task_within(seconds(timeout) if blocking else 0.0)
 
     def release(self) -> None:
         """Release the lock: hand it to the task that waits longest.
 
-        Never a checkpoint. May be called by any task, and from any thread.
+        Never a checkpoint. Any task of the event loop may call it.
 
         Raises:
             LockNotHeldError: Nobody holds it.
         """
-        if self._free:
-            raise LockNotHeldError(self._name)
-        self._hand_on()
+        if type(self._owner) is _parking.ThreadMarker:
+            self._run_in_loop(self._pass_on)
+        else:
+            self._pass_on()
 
     def locked(self) -> bool:
         """Say whether anybody holds the lock at this moment."""
-        return not self._free
+        return self._owner is not None
 
     def try_acquire(self) -> bool:
         """Take the lock if that needs no waiting; say whether it was taken."""
-        return self._take(current_task() or this_thread.marker)
+        return self._run_in_loop(partial(self._take, _parking.current_actor()))
 
     def hold(self, timeout: float | None = None) -> TimedHold[AsyncLock]:
         """Give a context manager that waits at most `timeout` seconds.
@@ -174,7 +176,8 @@ class AsyncLock:
             TypeError: `timeout` is not a number.
             ValueError: `timeout` is negative or NaN.
         """
-        return TimedHold(self, timeout)
+        enter = self._enter_within
+        return TimedHold(self, timeout, enter, self._enter_task_within)
 
     def __enter__(self) -> bool:
         """Wait for the lock in a worker thread of the event loop.
@@ -196,34 +199,42 @@ class AsyncLock:
         """Release the lock."""
         self.release()
 
+    # Everything below runs in the thread of the event loop, unless it says otherwise.
+
     async def _enter_task_within(self, timeout: float | None) -> bool:
-        return await self._acquire(timeout)
-
-    async def _acquire(self, timeout: float | None) -> bool:
-        checkpoint = in_trio() and not self._fast_acquire
+        checkpoint = _parking.in_trio() and not self._fast_acquire
         if checkpoint:
-            await checkpoint_if_cancelled()
-        if self._take(current_task()):
+            await _parking.trio_checkpoint_if_cancelled()
+        if self._take(_parking.current_actor()):
             if checkpoint:
-                await schedule_point()
+                await _parking.trio_schedule_point()
             return True
-        return timeout != 0 and await self._wait(timeout)
+        return timeout != 0 and await self._wait(_parking.new_waiter(), timeout)
 
-    def _take(self, owner: Any) -> bool:
-        try:
-            self._free.pop()
-        except IndexError:
+    def _take(self, actor: Any) -> bool:
+        if self._owner is not None:
             return False
-        self._owner = owner
+        self._owner = actor
         return True
 
-    async def _wait(self, timeout: float | None) -> bool:
-        waiter = new_waiter()
-        self._refuse_hopeless(waiter, timeout)
-        self._waiters[waiter] = None
+    async def _wait(
+        self, waiter: AsyncioWaiter | TrioWaiter, timeout: float | None
+    ) -> bool:
+        if timeout is None and _parking.same_actor(self._owner, waiter):
+            raise WouldDeadlock("this task holds it", "release it first", self._name)
+        if self._waiters is None:
+            self._waiters = OrderedDict()
+        waiters = self._waiters
+        first = next(iter(waiters)) if waiters else None
+        loop = _parking.loop_of(self._owner) if first is None else first.loop
+        if loop is not None and loop is not waiter.loop:
+            raise WrongEventLoop(
+                "is used by tasks of another event loop at this moment",
+                "share make_lock('thread') between event loops",
+                self._name,
+            )
+        waiters[waiter] = None
         try:
-            if self._free:  # released by another thread since we looked
-                self._serve()
             if await waiter.wait(timeout):
                 return True
         except BaseException:
@@ -233,48 +244,40 @@ class AsyncLock:
         self._withdraw(waiter)
         return False
 
-    def _refuse_hopeless(
-        self, waiter: AsyncioWaiter | TrioWaiter, timeout: float | None
-    ) -> None:
-        if timeout is None and self._owner is waiter.task:
-            raise WouldDeadlock("this task holds it", "release it first", self._name)
-        others = next(iter(self._waiters), None)
-        loop = others.loop if others is not None else loop_of(self._owner)
-        if loop is not None and loop is not waiter.loop:
-            raise WrongEventLoop(
-                "is used by tasks of another event loop at this moment",
-                "share make_lock('thread') between event loops",
-                self._name,
-            )
-
     def _withdraw(self, waiter: AsyncioWaiter | TrioWaiter) -> None:
-        try:
-            del self._waiters[waiter]
-        except KeyError:  # granted in the meantime
-            self._hand_on()
+        if waiter.granted:
+            self._pass_on()
+        elif self._waiters:
+            self._waiters.pop(waiter, None)
 
-    def _hand_on(self) -> None:
-        """Dispose of the lock, which is ours."""
+    def _pass_on(self) -> None:
+        if self._owner is None:
+            raise LockNotHeldError(self._name)
         while self._waiters:
-            try:
-                waiter, _ = self._waiters.popitem(last=False)
-            except KeyError:  # the last one gave up, in another thread
-                break
-            self._owner = waiter.task
+            waiter, _ = self._waiters.popitem(last=False)
+            self._owner = waiter.actor
             waiter.granted = True
             if waiter.unpark():
                 return
+            waiter.granted = False  # its event loop is closed
         self._owner = None
-        self._free.append(True)
-        if self._waiters:  # queued in another thread since we looked
-            self._serve()
 
-    def _serve(self) -> None:
-        if self._take(None):
-            self._hand_on()
+    def _run_in_loop(self, step: Callable[[], T]) -> T:
+        """Run a step in the thread of the event loop; called from any thread."""
+        if _parking.running_library() is not None:
+            return step()
+        from anyio import from_thread  # noqa: PLC0415 - only worker threads need it
+
+        try:
+            return from_thread.run_sync(step)
+        except LockError:
+            raise
+        except RuntimeError:  # this thread belongs to no event loop
+            return step()
 
     def _enter_within(self, timeout: float | None) -> bool:
-        if running_library() is not None:
+        """Enter from a worker thread; called there."""
+        if _parking.running_library() is not None:
             raise WouldDeadlock(
                 "an event loop runs in this thread, and would stop",
                 "use 'async with'",
@@ -290,23 +293,19 @@ class AsyncLock:
                 "start it by anyio.to_thread.run_sync, or use make_lock('thread')",
                 self._name,
             ) from None
-        me = this_thread.marker
-        if self._take(me):
-            return True
-        if timeout == 0:
-            return False
-        if timeout is None and self._owner is me:
-            raise WouldDeadlock("this thread holds it", "release it first", self._name)
-        return from_thread.run(self._wait_for_thread, me, timeout)
+        me = _parking.this_thread.marker
+        return from_thread.run(self._enter_for_thread, me, timeout)
 
-    async def _wait_for_thread(self, thread: object, timeout: float | None) -> bool:
-        acquired = await self._wait(timeout)
+    async def _enter_for_thread(self, thread: object, timeout: float | None) -> bool:
+        if timeout is None and self._owner is thread:
+            raise WouldDeadlock("this thread holds it", "release it first", self._name)
+        acquired = await self._enter_task_within(timeout)
         if acquired:
             self._owner = thread
         return acquired
 
     def __repr__(self) -> str:
-        state = "unlocked" if self._free else "locked"
+        state = "unlocked" if self._owner is None else "locked"
         if self._waiters:
             state += f", waiters:{len(self._waiters)}"
         label = "" if self._name is None else f" name={self._name!r}"

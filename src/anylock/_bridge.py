@@ -27,8 +27,9 @@ from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
+from anylock import _parking
 from anylock._errors import WouldDeadlock
-from anylock._parking import Waiter, current_task, new_waiter, this_thread
+from anylock._parking import Waiter, this_thread
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -63,11 +64,11 @@ if hasattr(os, "register_at_fork"):
 class Holder:
     """A task that holds the lock and never had to wait for it."""
 
-    __slots__ = ("task", "thread")
-    granted = resumed = True
+    __slots__ = ("actor", "thread")
+    resumed = True
 
-    def __init__(self) -> None:
-        self.task = current_task()
+    def __init__(self, actor: Any) -> None:
+        self.actor = actor
         self.thread = this_thread.marker
 
 
@@ -77,7 +78,9 @@ class BlockedThread(Waiter):
     __slots__ = ("_bell",)
 
     def __init__(self) -> None:
-        super().__init__(None)
+        self.actor = self.thread = this_thread.marker
+        self.granted = self.resumed = False
+        self.error = None
         self._bell = _thread.allocate_lock()
         self._bell.acquire()
 
@@ -161,22 +164,17 @@ class Bridge:
 
     # What tasks do.
 
-    def try_enter(self) -> bool:
-        """Take the lock for the running task if nobody has it or waits for it."""
-        if self._queue or not self._acquire(False):
-            return False
-        self._tenure_ends = None
-        self.holder = Holder()
-        return True
-
-    async def wait(
-        self, timeout: float | None, queued: Callable[[], None], name: str | None
+    async def enter(
+        self,
+        go_careful: Callable[[Bridge], None],
+        timeout: float | None,
+        name: str | None,
     ) -> bool:
-        """Queue the running task until the lock is its own.
+        """Wait until the lock belongs to the running task.
 
         Args:
-            timeout: Seconds, or None for ever.
-            queued: Called as soon as the task is in the queue.
+            go_careful: Called once the task holds the lock or is in the queue.
+            timeout: Seconds; None waits for ever, 0 tries once.
             name: The lock's name, for errors.
 
         Returns:
@@ -185,13 +183,36 @@ class Bridge:
         Raises:
             WouldDeadlock: The running task holds the lock itself.
         """
-        waiter = new_waiter()
+        in_trio = _parking.in_trio()
+        if in_trio:
+            await _parking.trio_checkpoint_if_cancelled()
+        if not self._queue and self._acquire(False):
+            self._tenure_ends = None
+            self.holder = Holder(_parking.current_actor())
+            go_careful(self)
+            if in_trio:
+                await _parking.trio_schedule_point()
+            return True
+        return timeout != 0 and await self._wait(go_careful, timeout, name)
+
+    async def _wait(
+        self,
+        go_careful: Callable[[Bridge], None],
+        timeout: float | None,
+        name: str | None,
+    ) -> bool:
+        waiter = _parking.new_waiter()
         holder = self.holder
-        if timeout is None and holder is not None and holder.task is waiter.task:
+        if (
+            timeout is None
+            and holder is not None
+            and _parking.same_actor(holder.actor, waiter)
+        ):
             raise WouldDeadlock("this task holds it", "release it first", name)
+        waiter.thread.parks_tasks = True
         self._do(partial(self._enqueue, waiter))
         try:
-            queued()
+            go_careful(self)
             if await waiter.wait(timeout):
                 return True
         except BaseException:
@@ -424,4 +445,3 @@ def _acquired(
         if result and result[0]:
             release()
         raise
-

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import _thread
 import os
-from functools import partial
 from typing import TYPE_CHECKING
 
 from anylock._errors import LockNotHeldError
@@ -82,7 +81,8 @@ class BridgedLock:
             TypeError: `timeout` is not a number.
             ValueError: `timeout` is negative or NaN.
         """
-        return TimedHold(self, timeout)
+        enter = self._enter_within
+        return TimedHold(self, timeout, enter, self._enter_task_within)
 
     async def __aenter__(self) -> None:
         """Wait for the lock without blocking the event loop, first come first.
@@ -101,20 +101,8 @@ class BridgedLock:
         self._leave_task(self._live_bridge())
 
     async def _enter_task_within(self, timeout: float | None) -> bool:
-        from anylock import _parking  # noqa: PLC0415 - sync users need no event loop
-
         bridge = self._live_bridge()
-        in_trio = _parking.in_trio()
-        if in_trio:
-            await _parking.checkpoint_if_cancelled()
-        if bridge.try_enter():
-            self._go_careful(bridge)
-            if in_trio:
-                await _parking.schedule_point()
-            return True
-        return timeout != 0 and await bridge.wait(
-            timeout, partial(self._go_careful, bridge), self.name
-        )
+        return await bridge.enter(self._go_careful, timeout, self.name)
 
     def _leave_task(self, bridge: Bridge) -> None:
         if bridge.holder is None:
@@ -140,7 +128,7 @@ class BridgedLock:
                 # We are a forked child. The tasks that waited and the helper stayed
                 # in the parent. The holder is ours if it runs in this very thread.
                 bridge.inherit(old)
-            self._bridge = bridge
+            self._bridge = bridge  # type: ignore[misc]  # a slot of the adapter
         if bridge.busy:
             self._go_careful(bridge)
         else:

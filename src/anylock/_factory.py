@@ -23,6 +23,9 @@ _ADAPTERS: dict[str, tuple[str, str, frozenset[str]]] = {
 }
 """Kind -> module, class, the options it takes beside the name."""
 
+_loaded: dict[str, Any] = {}
+"""Kind -> class, once it has been used."""
+
 
 @overload
 def make_lock(
@@ -76,22 +79,33 @@ def make_lock(
         kinds = ", ".join(repr(known) for known in LOCK_KINDS)
         message = f"{source} must be one of {kinds}, not {kind!r}"
         raise ValueError(message)
-    module, adapter, known_options = _ADAPTERS[kind]
-    for option in options.keys() - known_options:
+    if options:
+        _refuse_foreign_options(kind, options)
+    lock: Lock = (_loaded.get(kind) or _load(kind))(name, **options)
+    return lock
+
+
+def _refuse_foreign_options(kind: str, options: dict[str, Any]) -> None:
+    known = _ADAPTERS[kind][2]
+    for option in options.keys() - known:
         takers = [k for k, (_, _, taken) in _ADAPTERS.items() if option in taken]
         where = f"; {option!r} belongs to {takers[0]!r}" if takers else ""
-        takes = ", ".join(["name", *sorted(known_options)])
+        takes = ", ".join(["name", *sorted(known)])
         message = f"kind {kind!r} does not take {option!r}: it takes {takes}{where}"
         raise TypeError(message)
-    lock: Lock = getattr(import_module(module), adapter)(name, **options)
-    return lock
+
+
+def _load(kind: str) -> Any:
+    module, adapter, _ = _ADAPTERS[kind]
+    _loaded[kind] = getattr(import_module(module), adapter)
+    return _loaded[kind]
 
 
 def adapter_named(name: str) -> Any:
     """Return the adapter class of that name, or None if there is none."""
-    for module, adapter, _ in _ADAPTERS.values():
+    for kind, (_, adapter, _) in _ADAPTERS.items():
         if adapter == name:
-            return getattr(import_module(module), adapter)
+            return _load(kind)
     return None
 
 

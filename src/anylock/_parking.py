@@ -42,11 +42,22 @@ class ThreadMarker:
 this_thread = ThisThread()
 
 
+trio_seen = False
+"""Whether trio is known to be imported; the fast path of `AsyncLock` asks only this."""
+
+
+def look_for_trio() -> bool:
+    """Say whether trio is imported, and keep `trio_seen` up to date."""
+    global trio_seen  # noqa: PLW0603 - once
+    trio_seen = "trio" in _modules
+    return trio_seen
+
+
 def in_trio() -> bool:
     """Say whether the caller runs inside trio; cheap where trio is not imported."""
     # trio imports sniffio and sets this name around every task step, in guest mode
     # as well; get_running_loop() would answer for the host loop there.
-    return "trio" in _modules and _modules["sniffio"].thread_local.name == "trio"
+    return look_for_trio() and _modules["sniffio"].thread_local.name == "trio"
 
 
 def running_library() -> Literal["asyncio", "trio"] | None:
@@ -63,59 +74,88 @@ def running_library() -> Literal["asyncio", "trio"] | None:
     return "asyncio"
 
 
-def current_task() -> Any:
-    """Return the task that runs in this thread, or None outside of tasks."""
+def _find_asyncio_actor() -> Any:
+    global asyncio_actor  # noqa: PLW0603 - once, when asyncio is there to ask
+    asyncio = _modules["asyncio"]
+    if sys.version_info >= (3, 12):
+        asyncio_actor = asyncio.current_task
+    else:
+        # The public function is Python there, and takes as long as the rest of an
+        # acquire and a release together; these versions do not change any more.
+        # What it looks into is {loop: task}, with only what runs at this moment.
+        asyncio_actor = asyncio.tasks._current_tasks.copy  # noqa: SLF001
+    return asyncio_actor()
+
+
+asyncio_actor: Callable[[], Any] = _find_asyncio_actor
+"""Returns something that tells which asyncio task runs here; see `same_actor`."""
+
+
+def current_actor() -> Any:
+    """Return something that tells who runs here, in a task or outside of any."""
     library = running_library()
-    if library == "trio":
-        lowlevel = _modules["trio"].lowlevel
-        return lowlevel.current_task() if lowlevel.in_trio_task() else None
-    return _modules["asyncio"].current_task() if library == "asyncio" else None
+    if library is None:
+        return this_thread.marker
+    if library == "asyncio":
+        return asyncio_actor() or this_thread.marker
+    lowlevel = _modules["trio"].lowlevel
+    return lowlevel.current_task() if lowlevel.in_trio_task() else this_thread.marker
 
 
-async def checkpoint_if_cancelled() -> None:
-    """On trio, raise if the task is cancelled. On asyncio, do nothing."""
-    if in_trio():
-        await _modules["trio"].lowlevel.checkpoint_if_cancelled()
+def same_actor(actor: Any, waiter: AsyncioWaiter | TrioWaiter) -> bool:
+    """Say whether `actor` is the task of `waiter`."""
+    if actor is waiter.actor:
+        return True
+    if type(actor) is not dict:
+        return False
+    task: object = actor.get(waiter.loop)  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+    return task is not None and task is waiter.actor.get(waiter.loop)
 
 
-async def schedule_point() -> None:
-    """On trio, let other tasks run, uncancellably. On asyncio, do nothing.
+def loop_of(actor: Any) -> Any:
+    """Return the asyncio event loop of an actor; None where there is none."""
+    if type(actor) is dict:
+        return next(iter(actor), None)  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+    get_loop = getattr(actor, "get_loop", None)
+    return None if get_loop is None else get_loop()
 
-    Together with `checkpoint_if_cancelled` before the acquire it makes a
-    checkpoint that can never be cancelled while the lock is already ours.
+
+async def trio_checkpoint_if_cancelled() -> None:
+    """The first half of a trio checkpoint: raise if the task is cancelled."""
+    await _modules["trio"].lowlevel.checkpoint_if_cancelled()
+
+
+async def trio_schedule_point() -> None:
+    """The other half: let other tasks run, uncancellably.
+
+    An acquire between the two cannot be cancelled while the lock is already ours.
     """
-    if in_trio():
-        await _modules["trio"].lowlevel.cancel_shielded_checkpoint()
+    await _modules["trio"].lowlevel.cancel_shielded_checkpoint()
 
 
 class Waiter:
-    """One task that waits, or holds: who it is, and what it was given.
+    """Somebody who waits for a lock: who it is, and what it was given.
 
-    The lock that it waits for sets `granted`, then calls `unpark`. The task finds
+    The lock that it waits for sets `granted`, then calls `unpark`. The waiter finds
     `granted` when it runs again and answers with `resumed`. In between the grant
-    may be taken back by code that runs in the waiter's own thread, because the
-    task cannot run at the same time.
+    may be taken back by code that runs in the waiter's own thread, because a task
+    cannot run at the same time.
     """
 
-    __slots__ = ("error", "granted", "resumed", "task", "thread")
+    __slots__ = ("actor", "error", "granted", "resumed", "thread")
 
-    def __init__(self, task: Any) -> None:
-        self.task = task
-        self.thread = this_thread.marker
-        self.granted = False
-        self.resumed = False
-        self.error: BaseException | None = None
+    if TYPE_CHECKING:
+        actor: Any
+        thread: ThreadMarker
+        granted: bool
+        resumed: bool
+        error: BaseException | None
+
+    # Every subclass sets all of them itself: a contended acquire makes one of these,
+    # and super().__init__() would take a tenth of its time.
 
     def unpark(self) -> bool:
         """Let the waiter run, from any thread; False if its loop is gone."""
-        raise NotImplementedError  # pragma: no cover - abstract
-
-    async def wait(self, timeout: float | None) -> bool:
-        """Park until granted; False when `timeout` seconds are over.
-
-        Raises:
-            BaseException: `error`, if somebody set it, or the loop's cancellation.
-        """
         raise NotImplementedError  # pragma: no cover - abstract
 
     def _answer(self) -> bool:
@@ -134,53 +174,58 @@ class AsyncioWaiter(Waiter):
 
     __slots__ = ("_expired", "_future", "loop")
 
-    def __init__(self) -> None:
-        asyncio = _modules["asyncio"]
-        self.loop: asyncio.AbstractEventLoop = asyncio.get_running_loop()
-        super().__init__(asyncio.current_task())
-        self._future: asyncio.Future[None] = self.loop.create_future()
-        self._expired = False
+    def __init__(self, actor: Any) -> None:
+        loop: asyncio.AbstractEventLoop = _modules["asyncio"].get_running_loop()
+        self.actor = actor
+        self.thread = this_thread.marker
+        self.granted = self.resumed = self._expired = False
+        self.error = None
+        self.loop = loop
+        self._future: asyncio.Future[None] = loop.create_future()
 
     def unpark(self) -> bool:
-        if self.loop.is_closed():
-            return False
-        if self.thread is this_thread.marker:
-            self._wake()
-            return True
         try:
-            self.loop.call_soon_threadsafe(self._wake)
-        except RuntimeError:  # closed since we looked
+            if self.thread is this_thread.marker:
+                self.wake()
+            else:
+                self.loop.call_soon_threadsafe(self.wake)
+        except RuntimeError:  # the loop is closed
             return False
         return True
 
-    def _wake(self) -> None:
+    def wake(self) -> None:
+        """Let the waiter run, from its own thread.
+
+        Raises:
+            RuntimeError: Its event loop is closed.
+        """
         if not self._future.done():
             self._future.set_result(None)
 
     def _expire(self) -> None:
         self._expired = True
-        self._wake()
+        self.wake()
 
     async def wait(self, timeout: float | None) -> bool:
-        if timeout is None:
-            await self._woken()
-            return True
+        """Park until granted; False when `timeout` seconds are over.
+
+        Raises:
+            BaseException: `error`, if somebody set it, or the loop's cancellation.
+        """
         # Not asyncio.timeout(): it cancels the task, and a cancellation that meets
         # a grant must be told from one that comes from outside.
-        timer = self.loop.call_later(timeout, self._expire)
+        timer = None if timeout is None else self.loop.call_later(timeout, self._expire)
         try:
-            return await self._woken()
+            while True:
+                await self._future
+                if self._answer():
+                    return True
+                if self._expired:
+                    return False
+                self._future = self.loop.create_future()  # a grant taken back
         finally:
-            timer.cancel()
-
-    async def _woken(self) -> bool:
-        while True:
-            await self._future
-            if self._answer():
-                return True
-            if self._expired:
-                return False
-            self._future = self.loop.create_future()  # a grant that was taken back
+            if timer is not None:
+                timer.cancel()
 
 
 class TrioWaiter(Waiter):
@@ -190,36 +235,43 @@ class TrioWaiter(Waiter):
 
     def __init__(self) -> None:
         lowlevel = _modules["trio"].lowlevel
-        super().__init__(lowlevel.current_task())
+        self.actor = lowlevel.current_task()
+        self.thread = this_thread.marker
+        self.granted = self.resumed = self._parked = False
+        self.error = None
         self.loop = lowlevel.current_trio_token()
-        self._parked = False
 
     def unpark(self) -> bool:
         if self.thread is this_thread.marker and in_trio():
-            self._wake()
+            self.wake()
             return True
         try:
-            self.loop.run_sync_soon(self._wake)
+            self.loop.run_sync_soon(self.wake)
         except _modules["trio"].RunFinishedError:
             return False
         return True
 
-    def _wake(self) -> None:
+    def wake(self) -> None:
+        """Let the waiter run, from its own trio run."""
         if self._parked:
             self._parked = False
-            _modules["trio"].lowlevel.reschedule(self.task)
+            _modules["trio"].lowlevel.reschedule(self.actor)
 
     def _abort(self, _raise_cancel: Callable[[], Any]) -> Any:
         self._parked = False
         return _modules["trio"].lowlevel.Abort.SUCCEEDED
 
     async def wait(self, timeout: float | None) -> bool:
-        trio = _modules["trio"]
+        """Park until granted; False when `timeout` seconds are over.
+
+        Raises:
+            BaseException: `error`, if somebody set it, or trio's cancellation.
+        """
         if timeout is None:
             await self._woken()
-            return True
-        with trio.move_on_after(timeout):
-            await self._woken()
+        else:
+            with _modules["trio"].move_on_after(timeout):
+                await self._woken()
         return self.resumed
 
     async def _woken(self) -> None:
@@ -240,28 +292,4 @@ def new_waiter() -> AsyncioWaiter | TrioWaiter:
     Raises:
         RuntimeError: No event loop of asyncio or trio runs in this thread.
     """
-    this_thread.marker.parks_tasks = True
-    return TrioWaiter() if in_trio() else AsyncioWaiter()
-
-
-if sys.version_info >= (3, 12):
-
-    def asyncio_task() -> Any:
-        """Return the asyncio task that runs in this thread."""
-        return _modules["asyncio"].current_task()
-
-else:
-
-    def asyncio_task() -> Any:
-        """Return the asyncio task that runs in this thread."""
-        # The public function is Python there and takes as long as an acquire and a
-        # release together. These two versions do not change any more.
-        asyncio = _modules["asyncio"]
-        running = [*asyncio.tasks._current_tasks.values()]  # noqa: SLF001
-        return running[0] if len(running) == 1 else asyncio.current_task()
-
-
-def loop_of(task: Any) -> Any:
-    """Return the event loop of a task; None where that is unknown."""
-    get_loop = getattr(task, "get_loop", None)
-    return None if get_loop is None else get_loop()
+    return TrioWaiter() if in_trio() else AsyncioWaiter(asyncio_actor())

@@ -109,7 +109,7 @@ class CarefulProcessLock(BridgedLock, synchronize.Lock):
         # The semaphore waits by the wall clock where POSIX has no other: if somebody
         # sets that forward, the wait ends too early and is taken up again.
         deadline = monotonic() + timeout
-        while not self.acquire(True, timeout):  # noqa: FBT003
+        while not self.acquire(True, timeout):
             timeout = deadline - monotonic()
             if timeout <= 0:
                 return False
@@ -194,8 +194,9 @@ class ProcessLock(CarefulProcessLock):
         return self._name
 
     def __getstate__(self) -> tuple[Any, ...]:
+        base: Any = super()
         try:
-            state = super().__getstate__()  # type: ignore[misc]
+            state = base.__getstate__()
         except RuntimeError as error:
             message = (
                 f"{error} Pass the lock when the process is started: "
@@ -208,7 +209,8 @@ class ProcessLock(CarefulProcessLock):
     def __setstate__(self, state: tuple[Any, ...]) -> None:
         self._bridge = None
         inner, self._name = state
-        super().__setstate__(inner)  # type: ignore[misc]
+        base: Any = super()
+        base.__setstate__(inner)
 
     def __repr__(self) -> str:
         if self._name is None:

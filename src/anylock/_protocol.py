@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Generic, Literal, Protocol, TypeVar, runtime_c
 from anylock._errors import LockTimeout
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable
+    from collections.abc import Awaitable, Callable
     from types import TracebackType
 
 LockKind = Literal["async", "process", "thread"]
@@ -121,17 +121,15 @@ class Hold(Protocol):
         ...
 
 
-class TimedLock(Protocol):
-    """What an adapter brings so that `TimedHold` can serve it."""
+class Releasable(Protocol):
+    """What `TimedHold` needs of a lock, beside two ways into it."""
 
     @property
     def name(self) -> str | None: ...
-    def _enter_within(self, timeout: float | None) -> bool: ...
-    async def _enter_task_within(self, timeout: float | None) -> bool: ...
     def release(self) -> None: ...
 
 
-L = TypeVar("L", bound=TimedLock)
+L = TypeVar("L", bound=Releasable)
 
 
 class TimedHold(Generic[L]):
@@ -139,16 +137,30 @@ class TimedHold(Generic[L]):
 
     It keeps no state of its own between entering and leaving, so one object may
     serve any number of threads and tasks.
+
+    Args:
+        lock: The lock to hold.
+        timeout: Seconds, as the caller gave them.
+        enter: Acquires it for a thread within so many seconds.
+        enter_task: Acquires it for a task within so many seconds.
     """
 
-    __slots__ = ("_lock", "_timeout")
+    __slots__ = ("_enter", "_enter_task", "_lock", "_timeout")
 
-    def __init__(self, lock: L, timeout: float | None) -> None:
+    def __init__(
+        self,
+        lock: L,
+        timeout: float | None,
+        enter: Callable[[float | None], bool],
+        enter_task: Callable[[float | None], Awaitable[bool]],
+    ) -> None:
         self._lock = lock
         self._timeout = seconds(timeout)
+        self._enter = enter
+        self._enter_task = enter_task
 
     def __enter__(self) -> L:
-        if not self._lock._enter_within(self._timeout):  # noqa: SLF001 - our adapter
+        if not self._enter(self._timeout):
             raise self._timed_out()
         return self._lock
 
@@ -156,7 +168,7 @@ class TimedHold(Generic[L]):
         self._lock.release()
 
     async def __aenter__(self) -> L:
-        if not await self._lock._enter_task_within(self._timeout):  # noqa: SLF001
+        if not await self._enter_task(self._timeout):
             raise self._timed_out()
         return self._lock
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
 from anylock._protocol import Lock, seconds
 
@@ -61,7 +61,7 @@ def synchronized(lock: Lock | str, *, timeout: float | None = None) -> Decorator
                 async with found if wait is None else found.hold(wait):
                     return await function(*args, **kwargs)
 
-            return in_task  # type: ignore[return-value]
+            return cast("F", in_task)
 
         @functools.wraps(function)
         def in_thread(*args: Any, **kwargs: Any) -> Any:
@@ -69,7 +69,7 @@ def synchronized(lock: Lock | str, *, timeout: float | None = None) -> Decorator
             with found if wait is None else found.hold(wait):
                 return function(*args, **kwargs)
 
-        return in_thread  # type: ignore[return-value]
+        return cast("F", in_thread)
 
     return decorate
 

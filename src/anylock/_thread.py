@@ -21,7 +21,7 @@ _reset_after_fork: weakref.WeakSet[ThreadLock] = weakref.WeakSet()
 
 def _reset_in_child() -> None:
     for lock in _reset_after_fork:
-        lock._at_fork_reinit()  # noqa: SLF001 - ours, and the name is threading's
+        lock._at_fork_reinit()  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - ours
 
 
 if hasattr(os, "register_at_fork"):
@@ -107,10 +107,10 @@ class CarefulThreadLock(BridgedLock):
 
     def try_acquire(self) -> bool:
         """Take the lock if that needs no waiting; say whether it was taken."""
-        return self.acquire(False)  # noqa: FBT003 - threading's signature
+        return self.acquire(False)
 
     def _enter_within(self, timeout: float | None) -> bool:
-        return self.acquire(True, -1 if timeout is None else timeout)  # noqa: FBT003
+        return self.acquire(True, -1 if timeout is None else timeout)
 
     def _inner_methods(self) -> tuple[Callable[..., bool], Callable[[], None]]:
         return self._inner.acquire, self._inner.release
@@ -172,7 +172,8 @@ class ThreadLock(CarefulThreadLock):
 
     def _at_fork_reinit(self) -> None:
         """Unlock and forget all waiters, in a forked child; as in `threading`."""
-        self._inner._at_fork_reinit()  # type: ignore[attr-defined]  # noqa: SLF001
+        inner: Any = self._inner
+        inner._at_fork_reinit()  # noqa: SLF001 - the name that logging uses as well
         self._bridge = None
         self._use_native()
 

@@ -1,0 +1,168 @@
+"""What is checked before a change goes in: `nox` runs all of it, `nox -l` lists it."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+import nox
+
+# Since then nox asks an interpreter for its version before it takes it.
+nox.needs_version = ">=2026.8.10"
+
+# A version of Python that this machine does not have is skipped: not an error (which
+# it would be by default where $CI is set), and nothing to download.
+nox.options.error_on_missing_interpreters = False
+nox.options.download_python = "never"
+
+# On one's own machine environments are kept for the next run, which costs a stale
+# package now and then (`nox --reuse-venv=never` makes them anew). CI starts clean.
+nox.options.reuse_venv = "never" if os.environ.get("CI") else "yes"
+
+PYPROJECT = nox.project.load_toml("pyproject.toml")
+PROJECT = PYPROJECT["project"]
+PYTHONS = nox.project.python_versions(PYPROJECT)
+
+# pyenv puts a `pythonX.Y` on the PATH for every X.Y that it has, but all of them except
+# the selected one just fail. So the real ones are added behind everything else.
+PYENV = Path(os.environ.get("PYENV_ROOT", "~/.pyenv")).expanduser() / "versions"
+os.environ["PATH"] = os.pathsep.join(
+    [
+        os.environ.get("PATH", os.defpath),
+        *(str(path) for v in PYTHONS for path in sorted(PYENV.glob(f"{v}.*[0-9]/bin"))),
+    ]
+)
+
+# The one version of Python that is surely there.
+THIS_PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
+
+
+def group(*names: str) -> tuple[str, ...]:
+    """Return the requirements of the dependency groups of these names."""
+    return nox.project.dependency_groups(PYPROJECT, *names)
+
+
+def floors(*extras: str) -> list[str]:
+    """Return the oldest release of each dependency that pyproject.toml allows."""
+    chosen = [PROJECT["dependencies"]]
+    chosen += [PROJECT["optional-dependencies"][extra] for extra in extras]
+    return [item.replace(">=", "==") for items in chosen for item in items]
+
+
+def run_pytest(session: nox.Session, *command: str, trio: bool) -> None:
+    """Run the tests with `command`; what follows `--` goes to pytest."""
+    # Told that trio is required, the tests fail without it instead of skipping.
+    session.run(
+        *command,
+        *("-n", "2", *session.posargs),
+        env={"ANYLOCK_REQUIRE_TRIO": "1" if trio else None},
+    )
+
+
+def run_mypy(session: nox.Session) -> None:
+    """Run mypy as for the oldest Python and as for the newest."""
+    for version in (PYTHONS[0], PYTHONS[-1]):
+        session.run("mypy", "--strict", "--python-version", version)
+
+
+def run_pyright(session: nox.Session) -> None:
+    """Run pyright, likewise, and on what users see of the types."""
+    for version in (PYTHONS[0], PYTHONS[-1]):
+        session.run("pyright", "--pythonversion", version)
+    session.run("pyright", "--verifytypes", "anylock", "--ignoreexternal")
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Style and format, by ruff."""
+    session.install(*group("lint"))
+    session.run("ruff", "check")
+    session.run("ruff", "format", "--check")
+
+
+@nox.session
+def typing(session: nox.Session) -> None:
+    """Types, by mypy and pyright, in one environment."""
+    session.install("-e", ".[cli,trio]", *group("typing"))
+    run_mypy(session)
+    run_pyright(session)
+
+
+@nox.session(default=False)
+def mypy(session: nox.Session) -> None:
+    """Types, by mypy alone (part of `typing`)."""
+    session.install("-e", ".[cli,trio]", *group("typing"))
+    run_mypy(session)
+
+
+@nox.session(default=False)
+def pyright(session: nox.Session) -> None:
+    """Types, by pyright alone (part of `typing`)."""
+    session.install("-e", ".[cli,trio]", *group("typing"))
+    run_pyright(session)
+
+
+@nox.session(python=PYTHONS)
+@nox.parametrize(
+    "extras",
+    [
+        nox.param(("cli",), id="without-trio"),
+        nox.param(("cli", "trio"), id="trio"),
+    ],
+)
+def tests(session: nox.Session, extras: tuple[str, ...]) -> None:
+    """Tests and documents, with and without trio.
+
+    The oldest Python runs them with the oldest dependencies, the Python that nox itself
+    runs on measures what they cover.
+    """
+    trio = "trio" in extras
+    oldest = floors(*extras) if session.python == PYTHONS[0] else []
+    session.install("-e", f".[{','.join(extras)}]", *group("tests"), *oldest)
+    if not trio:
+        session.run(
+            *("python", "-c"),
+            "from importlib.util import find_spec; "
+            "assert not find_spec('trio'), 'trio is installed here'",
+        )
+    if trio and session.python == THIS_PYTHON:
+        session.run("coverage", "erase")
+        run_pytest(session, "coverage", "run", "-m", "pytest", trio=trio)
+        session.run("coverage", "combine", "--quiet")
+        # A choice of tests covers a part only, and need not reach the threshold.
+        session.run("coverage", "report", *(["--fail-under=0"] * bool(session.posargs)))
+    else:
+        run_pytest(session, "pytest", trio=trio)
+
+
+@nox.session(default=False)
+def docs(session: nox.Session) -> None:
+    """What README.md, docs/ and docstrings show (part of `tests`)."""
+    session.install("-e", ".[cli,trio]", *group("tests"))
+    run_pytest(session, "pytest", "tests/test_docs.py", trio=True)
+
+
+@nox.session(reuse_venv=False)
+def build(session: nox.Session) -> None:
+    """Tests of the wheel, built from the sdist, in an environment made for it."""
+    session.install(*group("build"))
+    with tempfile.TemporaryDirectory() as dist:
+        session.run("python", "-m", "build", "--outdir", dist)
+        (wheel,) = Path(dist).glob("*.whl")
+        session.install(f"{wheel}[cli,trio]", *group("tests"))
+    session.run(
+        *("python", "-c"),
+        "import anylock, pathlib, sys; here = pathlib.Path(anylock.__file__).parent; "
+        "assert here.is_relative_to(sys.prefix), f'{here} is not the wheel'; "
+        "assert (here / 'py.typed').exists(), 'py.typed is not in the wheel'",
+    )
+    run_pytest(session, "pytest", trio=True)
+
+
+@nox.session
+def benchmarks(session: nox.Session) -> None:
+    """The benchmarks, in short unless they are given arguments of their own."""
+    session.install("-e", ".[trio]", *group("benchmarks"))
+    session.run("python", "benchmarks/core.py", *(session.posargs or ["--quick"]))
