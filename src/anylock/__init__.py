@@ -7,7 +7,7 @@
 True
 """
 
-from typing import TYPE_CHECKING, Any
+from __future__ import annotations
 
 from anylock._errors import (
     LockError,
@@ -17,12 +17,15 @@ from anylock._errors import (
     WrongEventLoop,
 )
 from anylock._factory import make_lock
-from anylock._protocol import Hold, Lock, LockKind
-from anylock._synchronized import synchronized
 
+# A constant of this name is what type checkers look for; importing it from typing
+# would take longer than all the rest.
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from anylock._async import AsyncLock
     from anylock._process import ProcessLock
+    from anylock._protocol import Hold, Lock, LockKind
+    from anylock._synchronized import synchronized
     from anylock._thread import ThreadLock
 
 __version__ = "0.1.0"
@@ -43,13 +46,28 @@ __all__ = [
     "synchronized",
 ]
 
+_HOMES = {
+    "AsyncLock": "_async",
+    "Hold": "_protocol",
+    "Lock": "_protocol",
+    "LockKind": "_protocol",
+    "ProcessLock": "_process",
+    "ThreadLock": "_thread",
+    "synchronized": "_synchronized",
+}
 
-def __getattr__(name: str) -> Any:
-    # The adapters, on first use: some of them import more than everybody needs.
-    from anylock import _factory  # noqa: PLC0415 - only here
 
-    adapter = _factory.adapter_named(name)
-    if adapter is None:
+def __getattr__(name: str) -> object:
+    # On first use: each of these imports more than everybody needs.
+    if name not in _HOMES:
         message = f"module 'anylock' has no attribute {name!r}"
         raise AttributeError(message)
-    return adapter
+    from importlib import import_module  # noqa: PLC0415 - only here
+
+    found: object = getattr(import_module(f"anylock.{_HOMES[name]}"), name)
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -64,7 +64,7 @@ class AsyncLock:
         # Who waits, first come first; None until somebody has to. A waiter that was
         # granted is not here any more.
         self._waiters: OrderedDict[AsyncioWaiter | TrioWaiter, None] | None = None
-        _parking.look_for_trio()
+        _parking.in_trio()  # so that the fast path knows of it
 
     @property
     def kind(self) -> Literal["async"]:
@@ -83,13 +83,13 @@ class AsyncLock:
             WouldDeadlock: The running task holds it.
             WrongEventLoop: Tasks of another event loop use it at this moment.
         """
-        actor = None
-        if not (_parking.trio_seen and _parking.in_trio()):
-            # contextlib.suppress() would cost as much as the rest.
-            try:  # noqa: SIM105
-                actor = _parking.asyncio_actor()
-            except (KeyError, RuntimeError):  # no asyncio here
-                pass
+        if _parking.trio_lowlevel and _parking.sniffed.name == "trio":
+            await self._enter_task_within(None)
+            return
+        try:
+            actor = _parking.asyncio_actor()
+        except (KeyError, RuntimeError):  # no asyncio here
+            actor = None
         # No call from here to the taking: on builds with a GIL, from 3.11 on, not
         # even two event loops that contend against the rules get in together.
         if actor and self._owner is None:
@@ -136,6 +136,9 @@ class AsyncLock:
             WouldDeadlock: The running task holds it.
             WrongEventLoop: Tasks of another event loop use it at this moment.
         """
+        if blocking and timeout is None:
+            await self.__aenter__()
+            return True
         if not blocking and timeout is not None:
             message = "acquire(blocking=False) does not wait: leave out the timeout"
             raise ValueError(message)
@@ -149,10 +152,13 @@ class AsyncLock:
         Raises:
             LockNotHeldError: Nobody holds it.
         """
-        if type(self._owner) is _parking.ThreadMarker:
+        owner = self._owner
+        if type(owner) is _parking.ThreadMarker:
             self._run_in_loop(self._pass_on)
-        else:
+        elif self._waiters or owner is None:
             self._pass_on()
+        else:
+            self._owner = None
 
     def locked(self) -> bool:
         """Say whether anybody holds the lock at this moment."""
@@ -204,10 +210,11 @@ class AsyncLock:
     async def _enter_task_within(self, timeout: float | None) -> bool:
         checkpoint = _parking.in_trio() and not self._fast_acquire
         if checkpoint:
-            await _parking.trio_checkpoint_if_cancelled()
-        if self._take(_parking.current_actor()):
+            await _parking.trio_lowlevel.checkpoint_if_cancelled()
+        if self._owner is None:
+            self._owner = _parking.current_actor()
             if checkpoint:
-                await _parking.trio_schedule_point()
+                await _parking.trio_lowlevel.cancel_shielded_checkpoint()
             return True
         return timeout != 0 and await self._wait(_parking.new_waiter(), timeout)
 
@@ -245,7 +252,7 @@ class AsyncLock:
         return False
 
     def _withdraw(self, waiter: AsyncioWaiter | TrioWaiter) -> None:
-        if waiter.granted:
+        if waiter.take_back():
             self._pass_on()
         elif self._waiters:
             self._waiters.pop(waiter, None)
@@ -256,10 +263,8 @@ class AsyncLock:
         while self._waiters:
             waiter, _ = self._waiters.popitem(last=False)
             self._owner = waiter.actor
-            waiter.granted = True
-            if waiter.unpark():
+            if waiter.grant():  # else its event loop is closed
                 return
-            waiter.granted = False  # its event loop is closed
         self._owner = None
 
     def _run_in_loop(self, step: Callable[[], T]) -> T:

@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import _thread
 import os
+import weakref
 from collections import OrderedDict, deque
 from functools import partial
 from time import monotonic
@@ -45,20 +46,16 @@ _SLICE = 1.0
 """Seconds after which the helper looks whether anybody still waits."""
 
 
-class _Era:
-    """Stands for one process: forked children get a new one."""
+_bridges: weakref.WeakSet[Bridge] = weakref.WeakSet()
 
 
-_era = _Era()
-
-
-def _begin_era() -> None:
-    global _era  # noqa: PLW0603 - one per process is the meaning
-    _era = _Era()
+def _disown_in_child() -> None:
+    for bridge in _bridges:
+        bridge.of_this_process = False
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_begin_era)
+    os.register_at_fork(after_in_child=_disown_in_child)
 
 
 class Holder:
@@ -67,8 +64,8 @@ class Holder:
     __slots__ = ("actor", "thread")
     resumed = True
 
-    def __init__(self, actor: Any) -> None:
-        self.actor = actor
+    def __init__(self) -> None:
+        self.actor: Any = _parking.current_actor()
         self.thread = this_thread.marker
 
 
@@ -79,19 +76,20 @@ class BlockedThread(Waiter):
 
     def __init__(self) -> None:
         self.actor = self.thread = this_thread.marker
-        self.granted = self.resumed = False
+        self.resumed = False
         self.error = None
+        self._offers = []
         self._bell = _thread.allocate_lock()
         self._bell.acquire()
 
-    def unpark(self) -> bool:
+    def _unpark(self) -> bool:
         self._bell.release()
         return True
 
     def block(self, timeout: float | None) -> bool:
         """Block until granted; False when `timeout` seconds are over."""
         self._bell.acquire(True, -1 if timeout is None else timeout)
-        return self._answer()
+        return self._accept()
 
 
 class Bridge:
@@ -104,6 +102,7 @@ class Bridge:
     """
 
     __slots__ = (
+        "__weakref__",
         "_acquire",
         "_helping",
         "_mail",
@@ -113,8 +112,8 @@ class Bridge:
         "_tenure_ends",
         "_turnstile",
         "careful",
-        "era",
         "holder",
+        "of_this_process",
         "switching",
     )
 
@@ -123,7 +122,9 @@ class Bridge:
     ) -> None:
         self._acquire = acquire
         self._release = release
-        self.era = _era
+        self.of_this_process = True
+        """False in a forked child, where the waiters and the helper are missing."""
+        _bridges.add(self)
         self.switching = _thread.RLock()
         """Held while the lock's native slots are exchanged."""
         self.careful = False
@@ -144,11 +145,6 @@ class Bridge:
         self._tenure_ends: float | None = None
         """When threads get a turn; None until tasks hand the lock on."""
 
-    @property
-    def of_this_process(self) -> bool:
-        """False in a forked child, where the waiters and the helper are missing."""
-        return self.era is _era
-
     def inherit(self, old: Bridge) -> None:
         """Take over from the bridge of the process that forked this one."""
         if old.holder is not None and old.holder.thread is this_thread.marker:
@@ -163,6 +159,18 @@ class Bridge:
         return self.holder is not None or bool(self._queue) or bool(self._mail)
 
     # What tasks do.
+
+    def take(self) -> bool:
+        """Take the lock for the running task if nobody has it or waits for it."""
+        if self._queue or not self._acquire(False):
+            return False
+        self._tenure_ends = None
+        self.holder = Holder()
+        return True
+
+    def take_without_checkpoint(self) -> bool:
+        """Take the lock as `take` does, unless a checkpoint is due first."""
+        return not _parking.in_trio() and self.take()
 
     async def enter(
         self,
@@ -185,13 +193,11 @@ class Bridge:
         """
         in_trio = _parking.in_trio()
         if in_trio:
-            await _parking.trio_checkpoint_if_cancelled()
-        if not self._queue and self._acquire(False):
-            self._tenure_ends = None
-            self.holder = Holder(_parking.current_actor())
+            await _parking.trio_lowlevel.checkpoint_if_cancelled()
+        if self.take():
             go_careful(self)
             if in_trio:
-                await _parking.trio_schedule_point()
+                await _parking.trio_lowlevel.cancel_shielded_checkpoint()
             return True
         return timeout != 0 and await self._wait(go_careful, timeout, name)
 
@@ -257,10 +263,10 @@ class Bridge:
         """
         me = this_thread.marker
         holder = self.holder
-        # The holder is a task of this thread or it is not; only this thread can
+        # A task of this thread holds the lock or it does not: only this thread can
         # change that, so the answer stays true.
         if holder is not None and holder.thread is me and holder.resumed:
-            if timeout is None:
+            if timeout is None and not _parking.runs_elsewhere(holder.actor):
                 reason = "a task of this thread's event loop holds it"
                 raise WouldDeadlock(reason, "use 'async with' in tasks", name)
         elif me.parks_tasks:
@@ -330,10 +336,9 @@ class Bridge:
         if (
             isinstance(holder, Waiter)
             and holder.thread is blocked.thread
-            and not holder.resumed
+            and holder.take_back()
         ):
-            # Granted to a task that cannot run before this thread does.
-            holder.granted = False
+            # It was granted to a task that cannot run before this thread does.
             self._put_first(holder)
             self.holder = None
             self._give(blocked)
@@ -349,7 +354,7 @@ class Bridge:
         self._queue.move_to_end(waiter, last=False)
 
     def _withdraw(self, waiter: Waiter) -> None:
-        if waiter.granted:
+        if waiter.take_back():
             self._pass_on()
         else:
             self._queue.pop(waiter, None)
@@ -380,9 +385,7 @@ class Bridge:
         self._release()
 
     def _give(self, waiter: Waiter) -> bool:
-        waiter.granted = True
-        if not waiter.unpark():  # its event loop was closed
-            waiter.granted = False
+        if not waiter.grant():  # its event loop was closed
             return False
         if isinstance(waiter, BlockedThread):
             self._summon_helper()  # a thread leaves without a word
@@ -410,8 +413,7 @@ class Bridge:
             self._helping = False
             while self._queue:
                 waiter, _ = self._queue.popitem(last=False)
-                waiter.error = error
-                waiter.unpark()
+                waiter.fail(error)
 
     def _help(self) -> None:
         acquired = False

@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 
     from anylock._bridge import Bridge
 
-_making = _thread.allocate_lock()
+_making = _thread.RLock()
 
 
 def _renew_making() -> None:
     global _making  # noqa: PLW0603 - the parent's may be held by a missing thread
-    _making = _thread.allocate_lock()
+    _making = _thread.RLock()
 
 
 if hasattr(os, "register_at_fork"):
@@ -94,7 +94,11 @@ class BridgedLock:
         Raises:
             WouldDeadlock: The running task holds the lock itself.
         """
-        await self._enter_task_within(None)
+        bridge = self._live_bridge()
+        if bridge.take_without_checkpoint():
+            self._go_careful(bridge)
+        else:
+            await self._enter_task_within(None)
 
     async def __aexit__(self, *exc_info: object) -> None:
         """Release the lock; never a checkpoint."""
@@ -102,7 +106,13 @@ class BridgedLock:
 
     async def _enter_task_within(self, timeout: float | None) -> bool:
         bridge = self._live_bridge()
-        return await bridge.enter(self._go_careful, timeout, self.name)
+        entered = False
+        try:
+            entered = await bridge.enter(self._go_careful, timeout, self.name)
+        finally:
+            if not entered:
+                self._go_native(bridge)
+        return entered
 
     def _leave_task(self, bridge: Bridge) -> None:
         if bridge.holder is None:
@@ -119,19 +129,20 @@ class BridgedLock:
     def _make_bridge(self) -> Bridge:
         from anylock._bridge import Bridge  # noqa: PLC0415 - on first use by a task
 
+        old = self._bridge
+        bridge = Bridge(*self._inner_methods())
+        if old is not None:
+            # We are a forked child. The tasks that waited and the helper stayed in
+            # the parent. The holder is ours if it runs in this very thread.
+            bridge.inherit(old)
         with _making:
-            old = self._bridge
-            if old is not None and old.of_this_process:
-                return old  # another thread was faster
-            bridge = Bridge(*self._inner_methods())
-            if old is not None:
-                # We are a forked child. The tasks that waited and the helper stayed
-                # in the parent. The holder is ours if it runs in this very thread.
-                bridge.inherit(old)
+            made = self._bridge
+            if made is not None and made is not old:
+                return made  # another thread was faster
             self._bridge = bridge  # type: ignore[misc]  # a slot of the adapter
         if bridge.busy:
             self._go_careful(bridge)
-        else:
+        elif old is not None:
             self._use_native()
         return bridge
 

@@ -7,7 +7,9 @@ pickling, and says in its message what to do.
 
 from __future__ import annotations
 
-from typing import Any
+TYPE_CHECKING = False  # see the package
+if TYPE_CHECKING:
+    from typing import Any
 
 
 def _label(lock_name: str | None) -> str:

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import os
 import sys
-from importlib import import_module
-from typing import TYPE_CHECKING, Any, Literal, overload
 
-from anylock._protocol import LOCK_KINDS, Lock, LockKind
-
+TYPE_CHECKING = False  # see the package
 if TYPE_CHECKING:
     from multiprocessing.context import BaseContext
+    from typing import Any, Literal, overload
 
     from anylock._async import AsyncLock
     from anylock._process import ProcessLock
+    from anylock._protocol import Lock, LockKind
     from anylock._thread import ThreadLock
+else:
+
+    def overload(function):  # noqa: ANN001, ANN202 - what remains of it at run time
+        return function
+
 
 _ADAPTERS: dict[str, tuple[str, str, frozenset[str]]] = {
     "async": ("anylock._async", "AsyncLock", frozenset({"fast_acquire"})),
@@ -76,7 +80,7 @@ def make_lock(
     if kind is None:
         kind = "async" if _in_event_loop() else "thread"
     if not isinstance(kind, str) or kind not in _ADAPTERS:  # pyright: ignore[reportUnnecessaryIsInstance]
-        kinds = ", ".join(repr(known) for known in LOCK_KINDS)
+        kinds = ", ".join(repr(known) for known in _ADAPTERS)
         message = f"{source} must be one of {kinds}, not {kind!r}"
         raise ValueError(message)
     if options:
@@ -96,17 +100,11 @@ def _refuse_foreign_options(kind: str, options: dict[str, Any]) -> None:
 
 
 def _load(kind: str) -> Any:
+    from importlib import import_module  # noqa: PLC0415 - once per kind
+
     module, adapter, _ = _ADAPTERS[kind]
     _loaded[kind] = getattr(import_module(module), adapter)
     return _loaded[kind]
-
-
-def adapter_named(name: str) -> Any:
-    """Return the adapter class of that name, or None if there is none."""
-    for kind, (_, adapter, _) in _ADAPTERS.items():
-        if adapter == name:
-            return _load(kind)
-    return None
 
 
 def _in_event_loop() -> bool:

@@ -42,22 +42,26 @@ class ThreadMarker:
 this_thread = ThisThread()
 
 
-trio_seen = False
-"""Whether trio is known to be imported; the fast path of `AsyncLock` asks only this."""
+trio_lowlevel: Any = None
+"""The module `trio.lowlevel`, once trio has been met; None tells fast paths to go on."""
 
-
-def look_for_trio() -> bool:
-    """Say whether trio is imported, and keep `trio_seen` up to date."""
-    global trio_seen  # noqa: PLW0603 - once
-    trio_seen = "trio" in _modules
-    return trio_seen
+sniffed: Any = None
+"""What trio tells of itself through sniffio, likewise."""
 
 
 def in_trio() -> bool:
-    """Say whether the caller runs inside trio; cheap where trio is not imported."""
-    # trio imports sniffio and sets this name around every task step, in guest mode
-    # as well; get_running_loop() would answer for the host loop there.
-    return look_for_trio() and _modules["sniffio"].thread_local.name == "trio"
+    """Say whether the caller runs inside trio; looks whether trio is there by now."""
+    global sniffed, trio_lowlevel  # noqa: PLW0603 - once
+    if trio_lowlevel is None:
+        lowlevel = _modules.get("trio.lowlevel")
+        if lowlevel is None:
+            return False
+        # trio imports sniffio and sets this name around every task step, in guest
+        # mode as well; get_running_loop() would answer for the host loop there.
+        sniffed = _modules["sniffio"].thread_local
+        trio_lowlevel = lowlevel
+    inside: bool = sniffed.name == "trio"
+    return inside
 
 
 def running_library() -> Literal["asyncio", "trio"] | None:
@@ -98,8 +102,8 @@ def current_actor() -> Any:
         return this_thread.marker
     if library == "asyncio":
         return asyncio_actor() or this_thread.marker
-    lowlevel = _modules["trio"].lowlevel
-    return lowlevel.current_task() if lowlevel.in_trio_task() else this_thread.marker
+    in_task = trio_lowlevel.in_trio_task()
+    return trio_lowlevel.current_task() if in_task else this_thread.marker
 
 
 def same_actor(actor: Any, waiter: AsyncioWaiter | TrioWaiter) -> bool:
@@ -115,53 +119,66 @@ def same_actor(actor: Any, waiter: AsyncioWaiter | TrioWaiter) -> bool:
 def loop_of(actor: Any) -> Any:
     """Return the asyncio event loop of an actor; None where there is none."""
     if type(actor) is dict:
-        return next(iter(actor), None)  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+        # With tasks of several threads in it, it does not say which is meant.
+        return next(iter(actor)) if len(actor) == 1 else None  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
     get_loop = getattr(actor, "get_loop", None)
     return None if get_loop is None else get_loop()
 
 
-async def trio_checkpoint_if_cancelled() -> None:
-    """The first half of a trio checkpoint: raise if the task is cancelled."""
-    await _modules["trio"].lowlevel.checkpoint_if_cancelled()
-
-
-async def trio_schedule_point() -> None:
-    """The other half: let other tasks run, uncancellably.
-
-    An acquire between the two cannot be cancelled while the lock is already ours.
-    """
-    await _modules["trio"].lowlevel.cancel_shielded_checkpoint()
+def runs_elsewhere(actor: Any) -> bool:
+    """Say whether the asyncio task runs on a loop that runs in another thread."""
+    loop = loop_of(actor)
+    return (
+        loop is not None
+        and loop.is_running()
+        and _modules["asyncio"]._get_running_loop() is not loop  # noqa: SLF001
+    )
 
 
 class Waiter:
     """Somebody who waits for a lock: who it is, and what it was given.
 
-    The lock that it waits for sets `granted`, then calls `unpark`. The waiter finds
-    `granted` when it runs again and answers with `resumed`. In between the grant
-    may be taken back by code that runs in the waiter's own thread, because a task
-    cannot run at the same time.
+    Whoever has the lock calls `grant`. The waiter accepts when it runs again, unless
+    somebody has taken the grant back until then. Of an acceptance and a taking back
+    only one succeeds, in whatever threads they run.
     """
 
-    __slots__ = ("actor", "error", "granted", "resumed", "thread")
+    __slots__ = ("_offers", "actor", "error", "resumed", "thread")
 
     if TYPE_CHECKING:
         actor: Any
-        thread: ThreadMarker
-        granted: bool
-        resumed: bool
         error: BaseException | None
+        resumed: bool
+        thread: ThreadMarker
+        _offers: list[None]
 
     # Every subclass sets all of them itself: a contended acquire makes one of these,
     # and super().__init__() would take a tenth of its time.
 
-    def unpark(self) -> bool:
+    def grant(self) -> bool:
+        """Offer the lock and let the waiter run; False if its loop is gone."""
+        self._offers.append(None)
+        return self._unpark() or not self.take_back()
+
+    def fail(self, error: BaseException) -> None:
+        """Let the wait end with an error."""
+        self.error = error
+        self._unpark()
+
+    def take_back(self) -> bool:
+        """Undo the grant; False if there is none, or it was accepted."""
+        try:
+            self._offers.pop()  # atomic, with a GIL and without
+        except IndexError:
+            return False
+        return True
+
+    def _unpark(self) -> bool:
         """Let the waiter run, from any thread; False if its loop is gone."""
         raise NotImplementedError  # pragma: no cover - abstract
 
-    def _answer(self) -> bool:
-        # No call between the test and the answer: a signal handler that takes the
-        # grant back runs before the one or after the other.
-        if self.granted:
+    def _accept(self) -> bool:
+        if self.take_back():
             self.resumed = True
             return True
         if self.error is not None:
@@ -175,36 +192,35 @@ class AsyncioWaiter(Waiter):
     __slots__ = ("_expired", "_future", "loop")
 
     def __init__(self, actor: Any) -> None:
-        loop: asyncio.AbstractEventLoop = _modules["asyncio"].get_running_loop()
+        loop: asyncio.AbstractEventLoop = (
+            loop_of(actor) or _modules["asyncio"].get_running_loop()
+        )
         self.actor = actor
         self.thread = this_thread.marker
-        self.granted = self.resumed = self._expired = False
+        self.resumed = self._expired = False
         self.error = None
+        self._offers = []
         self.loop = loop
         self._future: asyncio.Future[None] = loop.create_future()
 
-    def unpark(self) -> bool:
+    def _unpark(self) -> bool:
         try:
-            if self.thread is this_thread.marker:
-                self.wake()
+            # Not by the thread: a loop may go on in another one than it began in.
+            if _modules["asyncio"]._get_running_loop() is self.loop:  # noqa: SLF001
+                self._wake()
             else:
-                self.loop.call_soon_threadsafe(self.wake)
+                self.loop.call_soon_threadsafe(self._wake)
         except RuntimeError:  # the loop is closed
             return False
         return True
 
-    def wake(self) -> None:
-        """Let the waiter run, from its own thread.
-
-        Raises:
-            RuntimeError: Its event loop is closed.
-        """
+    def _wake(self) -> None:
         if not self._future.done():
             self._future.set_result(None)
 
     def _expire(self) -> None:
         self._expired = True
-        self.wake()
+        self._wake()
 
     async def wait(self, timeout: float | None) -> bool:
         """Park until granted; False when `timeout` seconds are over.
@@ -218,7 +234,7 @@ class AsyncioWaiter(Waiter):
         try:
             while True:
                 await self._future
-                if self._answer():
+                if self._accept():
                     return True
                 if self._expired:
                     return False
@@ -234,32 +250,31 @@ class TrioWaiter(Waiter):
     __slots__ = ("_parked", "loop")
 
     def __init__(self) -> None:
-        lowlevel = _modules["trio"].lowlevel
-        self.actor = lowlevel.current_task()
+        self.actor = trio_lowlevel.current_task()
         self.thread = this_thread.marker
-        self.granted = self.resumed = self._parked = False
+        self.resumed = self._parked = False
         self.error = None
-        self.loop = lowlevel.current_trio_token()
+        self._offers = []
+        self.loop = trio_lowlevel.current_trio_token()
 
-    def unpark(self) -> bool:
+    def _unpark(self) -> bool:
         if self.thread is this_thread.marker and in_trio():
-            self.wake()
+            self._wake()
             return True
         try:
-            self.loop.run_sync_soon(self.wake)
+            self.loop.run_sync_soon(self._wake)
         except _modules["trio"].RunFinishedError:
             return False
         return True
 
-    def wake(self) -> None:
-        """Let the waiter run, from its own trio run."""
+    def _wake(self) -> None:
         if self._parked:
             self._parked = False
-            _modules["trio"].lowlevel.reschedule(self.actor)
+            trio_lowlevel.reschedule(self.actor)
 
     def _abort(self, _raise_cancel: Callable[[], Any]) -> Any:
         self._parked = False
-        return _modules["trio"].lowlevel.Abort.SUCCEEDED
+        return trio_lowlevel.Abort.SUCCEEDED
 
     async def wait(self, timeout: float | None) -> bool:
         """Park until granted; False when `timeout` seconds are over.
@@ -275,14 +290,13 @@ class TrioWaiter(Waiter):
         return self.resumed
 
     async def _woken(self) -> None:
-        lowlevel = _modules["trio"].lowlevel
-        if self._answer():
-            await lowlevel.cancel_shielded_checkpoint()
+        if self._accept():
+            await trio_lowlevel.cancel_shielded_checkpoint()
             return
         while True:
             self._parked = True
-            await lowlevel.wait_task_rescheduled(self._abort)
-            if self._answer():
+            await trio_lowlevel.wait_task_rescheduled(self._abort)
+            if self._accept():
                 return
 
 
@@ -292,4 +306,7 @@ def new_waiter() -> AsyncioWaiter | TrioWaiter:
     Raises:
         RuntimeError: No event loop of asyncio or trio runs in this thread.
     """
+    if running_library() is None:
+        message = "'async with' on a lock needs a running event loop of asyncio or trio"
+        raise RuntimeError(message)
     return TrioWaiter() if in_trio() else AsyncioWaiter(asyncio_actor())

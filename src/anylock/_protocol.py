@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 LockKind = Literal["async", "process", "thread"]
 """The rungs of the ladder, by name."""
 
-LOCK_KINDS: tuple[LockKind, ...] = ("async", "process", "thread")
-
 
 @runtime_checkable
 class Lock(Protocol):
