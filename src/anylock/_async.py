@@ -13,6 +13,7 @@ from anylock._errors import (
     WouldDeadlock,
     WrongEventLoop,
 )
+from anylock._parking import asyncio_actor
 from anylock._protocol import TimedHold, checked_name, seconds
 
 if TYPE_CHECKING:
@@ -87,7 +88,7 @@ class AsyncLock:
             await self._enter_task_within(None)
             return
         try:
-            actor = _parking.asyncio_actor()
+            actor = asyncio_actor()
         except (KeyError, RuntimeError):  # no asyncio here
             actor = None
         # No call from here to the taking: on builds with a GIL, from 3.11 on, not
@@ -108,7 +109,7 @@ class AsyncLock:
     ) -> None:
         """Release the lock; never a checkpoint."""
         if self._waiters or self._owner is None:
-            self.release()
+            self._pass_on()
         else:
             self._owner = None
 
@@ -227,13 +228,14 @@ class AsyncLock:
     async def _wait(
         self, waiter: AsyncioWaiter | TrioWaiter, timeout: float | None
     ) -> bool:
-        if timeout is None and _parking.same_actor(self._owner, waiter):
+        owner = self._owner
+        if timeout is None and _parking.same_actor(owner, waiter):
             raise WouldDeadlock("this task holds it", "release it first", self._name)
         if self._waiters is None:
             self._waiters = OrderedDict()
         waiters = self._waiters
         first = next(iter(waiters)) if waiters else None
-        loop = _parking.loop_of(self._owner) if first is None else first.loop
+        loop = _parking.loop_of(owner) if first is None else first.loop
         if loop is not None and loop is not waiter.loop:
             raise WrongEventLoop(
                 "is used by tasks of another event loop at this moment",
@@ -252,7 +254,7 @@ class AsyncLock:
         return False
 
     def _withdraw(self, waiter: AsyncioWaiter | TrioWaiter) -> None:
-        if waiter.take_back():
+        if waiter.granted:
             self._pass_on()
         elif self._waiters:
             self._waiters.pop(waiter, None)

@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import _thread
 import os
+import sys
 import weakref
 from collections import OrderedDict, deque
 from functools import partial
@@ -30,7 +31,7 @@ from typing import TYPE_CHECKING, Any
 
 from anylock import _parking
 from anylock._errors import WouldDeadlock
-from anylock._parking import Waiter, this_thread
+from anylock._parking import AsyncioWaiter, TrioWaiter, Waiter, this_thread
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -72,19 +73,32 @@ class Holder:
 class BlockedThread(Waiter):
     """An event-loop thread that blocks in a sync acquire, queued among the tasks."""
 
-    __slots__ = ("_bell",)
+    __slots__ = ("_bell", "loop")
 
     def __init__(self) -> None:
         self.actor = self.thread = this_thread.marker
-        self.resumed = False
+        self.granted = self.resumed = False
         self.error = None
-        self._offers = []
+        self.loop = _parking.asyncio_loop() if "asyncio" in sys.modules else None
         self._bell = _thread.allocate_lock()
         self._bell.acquire()
 
     def _unpark(self) -> bool:
         self._bell.release()
         return True
+
+    def keeps_from_running(self, waiter: AsyncioWaiter | TrioWaiter) -> bool:
+        """Say whether that task cannot run before this thread goes on.
+
+        A loop of asyncio may go on in another thread than the task began to wait in.
+        """
+        if waiter.thread is not self.thread:
+            return False
+        return (
+            isinstance(waiter, TrioWaiter)
+            or waiter.loop is self.loop
+            or not waiter.loop.is_running()
+        )
 
     def block(self, timeout: float | None) -> bool:
         """Block until granted; False when `timeout` seconds are over."""
@@ -334,11 +348,11 @@ class Bridge:
     def _enqueue_thread(self, blocked: BlockedThread) -> None:
         holder = self.holder
         if (
-            isinstance(holder, Waiter)
-            and holder.thread is blocked.thread
-            and holder.take_back()
+            isinstance(holder, AsyncioWaiter | TrioWaiter)
+            and not holder.resumed
+            and blocked.keeps_from_running(holder)
         ):
-            # It was granted to a task that cannot run before this thread does.
+            holder.granted = False
             self._put_first(holder)
             self.holder = None
             self._give(blocked)
@@ -354,7 +368,7 @@ class Bridge:
         self._queue.move_to_end(waiter, last=False)
 
     def _withdraw(self, waiter: Waiter) -> None:
-        if waiter.take_back():
+        if waiter.granted:
             self._pass_on()
         else:
             self._queue.pop(waiter, None)

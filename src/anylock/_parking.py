@@ -43,7 +43,7 @@ this_thread = ThisThread()
 
 
 trio_lowlevel: Any = None
-"""The module `trio.lowlevel`, once trio has been met; None tells fast paths to go on."""
+"""The module `trio.lowlevel`, once trio has been met."""
 
 sniffed: Any = None
 """What trio tells of itself through sniffio, likewise."""
@@ -68,19 +68,15 @@ def running_library() -> Literal["asyncio", "trio"] | None:
     """Name the event loop that runs in this thread, or None."""
     if in_trio():
         return "trio"
-    asyncio = _modules.get("asyncio")
-    if asyncio is None:
-        return None
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return None
-    return "asyncio"
+    if "asyncio" in _modules and asyncio_loop() is not None:
+        return "asyncio"
+    return None
 
 
-def _find_asyncio_actor() -> Any:
-    global asyncio_actor  # noqa: PLW0603 - once, when asyncio is there to ask
+def _meet_asyncio() -> None:
+    global asyncio_actor, asyncio_loop  # noqa: PLW0603 - once, when it is there to ask
     asyncio = _modules["asyncio"]
+    asyncio_loop = asyncio._get_running_loop  # noqa: SLF001 - public but in name
     if sys.version_info >= (3, 12):
         asyncio_actor = asyncio.current_task
     else:
@@ -88,11 +84,26 @@ def _find_asyncio_actor() -> Any:
         # acquire and a release together; these versions do not change any more.
         # What it looks into is {loop: task}, with only what runs at this moment.
         asyncio_actor = asyncio.tasks._current_tasks.copy  # noqa: SLF001
+
+
+def _first_actor() -> Any:
+    _meet_asyncio()
     return asyncio_actor()
 
 
-asyncio_actor: Callable[[], Any] = _find_asyncio_actor
+def _first_loop() -> Any:
+    _meet_asyncio()
+    return asyncio_loop()
+
+
+asyncio_actor: Callable[[], Any] = _first_actor
 """Returns something that tells which asyncio task runs here; see `same_actor`."""
+
+asyncio_loop: Callable[[], Any] = _first_loop
+"""Returns the asyncio event loop that runs in this thread, or None."""
+
+if "asyncio" in _modules:
+    _meet_asyncio()
 
 
 def current_actor() -> Any:
@@ -128,57 +139,48 @@ def loop_of(actor: Any) -> Any:
 def runs_elsewhere(actor: Any) -> bool:
     """Say whether the asyncio task runs on a loop that runs in another thread."""
     loop = loop_of(actor)
-    return (
-        loop is not None
-        and loop.is_running()
-        and _modules["asyncio"]._get_running_loop() is not loop  # noqa: SLF001
-    )
+    return loop is not None and loop.is_running() and asyncio_loop() is not loop
 
 
 class Waiter:
     """Somebody who waits for a lock: who it is, and what it was given.
 
-    Whoever has the lock calls `grant`. The waiter accepts when it runs again, unless
-    somebody has taken the grant back until then. Of an acceptance and a taking back
-    only one succeeds, in whatever threads they run.
+    Whoever has the lock calls `grant`. The waiter accepts when it runs again, which
+    sets `resumed`. Until then the grant may be taken back, but only by code that
+    runs in the waiter's own thread, where the waiter cannot run at the same time.
     """
 
-    __slots__ = ("_offers", "actor", "error", "resumed", "thread")
+    __slots__ = ("actor", "error", "granted", "resumed", "thread")
 
     if TYPE_CHECKING:
         actor: Any
         error: BaseException | None
+        granted: bool
         resumed: bool
         thread: ThreadMarker
-        _offers: list[None]
 
     # Every subclass sets all of them itself: a contended acquire makes one of these,
     # and super().__init__() would take a tenth of its time.
 
     def grant(self) -> bool:
-        """Offer the lock and let the waiter run; False if its loop is gone."""
-        self._offers.append(None)
-        return self._unpark() or not self.take_back()
+        """Give the lock and let the waiter run; False if its loop is gone."""
+        self.granted = True
+        self.granted = self._unpark()
+        return self.granted
 
     def fail(self, error: BaseException) -> None:
         """Let the wait end with an error."""
         self.error = error
         self._unpark()
 
-    def take_back(self) -> bool:
-        """Undo the grant; False if there is none, or it was accepted."""
-        try:
-            self._offers.pop()  # atomic, with a GIL and without
-        except IndexError:
-            return False
-        return True
-
     def _unpark(self) -> bool:
         """Let the waiter run, from any thread; False if its loop is gone."""
         raise NotImplementedError  # pragma: no cover - abstract
 
     def _accept(self) -> bool:
-        if self.take_back():
+        # No call between the test and the answer: a signal handler that takes the
+        # grant back runs before the one or after the other.
+        if self.granted:
             self.resumed = True
             return True
         if self.error is not None:
@@ -192,21 +194,22 @@ class AsyncioWaiter(Waiter):
     __slots__ = ("_expired", "_future", "loop")
 
     def __init__(self, actor: Any) -> None:
-        loop: asyncio.AbstractEventLoop = (
-            loop_of(actor) or _modules["asyncio"].get_running_loop()
-        )
+        loop: asyncio.AbstractEventLoop
+        if sys.version_info >= (3, 12):
+            loop = asyncio_loop()
+        else:  # asks for the process id there, which takes time
+            loop = loop_of(actor) or asyncio_loop()
         self.actor = actor
         self.thread = this_thread.marker
-        self.resumed = self._expired = False
+        self.granted = self.resumed = self._expired = False
         self.error = None
-        self._offers = []
         self.loop = loop
         self._future: asyncio.Future[None] = loop.create_future()
 
     def _unpark(self) -> bool:
         try:
             # Not by the thread: a loop may go on in another one than it began in.
-            if _modules["asyncio"]._get_running_loop() is self.loop:  # noqa: SLF001
+            if asyncio_loop() is self.loop:
                 self._wake()
             else:
                 self.loop.call_soon_threadsafe(self._wake)
@@ -252,9 +255,8 @@ class TrioWaiter(Waiter):
     def __init__(self) -> None:
         self.actor = trio_lowlevel.current_task()
         self.thread = this_thread.marker
-        self.resumed = self._parked = False
+        self.granted = self.resumed = self._parked = False
         self.error = None
-        self._offers = []
         self.loop = trio_lowlevel.current_trio_token()
 
     def _unpark(self) -> bool:

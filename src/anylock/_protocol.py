@@ -201,7 +201,10 @@ def seconds(timeout: float | None) -> float | None:
             f"not {timeout!r}"
         )
         raise TypeError(message)
-    wait = float(timeout)
+    try:
+        wait = float(timeout)
+    except OverflowError:  # an int beyond all floats
+        wait = math.inf if timeout > 0 else -math.inf
     if not wait >= 0:
         message = (
             f"timeout must not be negative or NaN, but is {timeout!r}: pass None to "
