@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections import OrderedDict
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeVar
@@ -96,7 +97,7 @@ class AsyncLock:
         if actor and self._owner is None:
             self._owner = actor
         elif actor:
-            await self._wait(_parking.AsyncioWaiter(actor), None)
+            await self._wait(_parking.AsyncioWaiter(), actor, None)
         else:
             await self._enter_task_within(None)
 
@@ -215,21 +216,34 @@ class AsyncLock:
         if self._owner is None:
             self._owner = _parking.current_actor()
             if checkpoint:
-                await _parking.trio_lowlevel.cancel_shielded_checkpoint()
+                try:
+                    await _parking.trio_lowlevel.cancel_shielded_checkpoint()
+                except BaseException:  # closed with its loop: nothing else gets in
+                    self._pass_on()
+                    raise
             return True
-        return timeout != 0 and await self._wait(_parking.new_waiter(), timeout)
+        if timeout != 0:
+            actor = _parking.current_actor()
+            return await self._wait(_parking.new_waiter(), actor, timeout)
+        if checkpoint:
+            await _parking.trio_lowlevel.cancel_shielded_checkpoint()
+        return False
 
     def _take(self, actor: Any) -> bool:
+        if self._owner is not None:
+            self._pass_over_the_gone()
         if self._owner is not None:
             return False
         self._owner = actor
         return True
 
     async def _wait(
-        self, waiter: AsyncioWaiter | TrioWaiter, timeout: float | None
+        self, waiter: AsyncioWaiter | TrioWaiter, actor: Any, timeout: float | None
     ) -> bool:
+        if self._take(actor):
+            return True
         owner = self._owner
-        if timeout is None and _parking.same_actor(owner, waiter):
+        if timeout is None and _parking.same_actor(owner, actor):
             raise WouldDeadlock("this task holds it", "release it first", self._name)
         if self._waiters is None:
             self._waiters = OrderedDict()
@@ -245,6 +259,7 @@ class AsyncLock:
         waiters[waiter] = None
         try:
             if await waiter.wait(timeout):
+                self._owner = waiter.actor
                 return True
         except BaseException:
             # Cancelled, or closed by the garbage collector with its loop.
@@ -252,6 +267,12 @@ class AsyncLock:
             raise
         self._withdraw(waiter)
         return False
+
+    def _pass_over_the_gone(self) -> None:
+        owner = self._owner
+        if isinstance(owner, _parking.Waiter) and not owner.resumed and owner.gone:
+            owner.granted = False
+            self._pass_on()
 
     def _withdraw(self, waiter: AsyncioWaiter | TrioWaiter) -> None:
         if waiter.granted:
@@ -264,14 +285,14 @@ class AsyncLock:
             raise LockNotHeldError(self._name)
         while self._waiters:
             waiter, _ = self._waiters.popitem(last=False)
-            self._owner = waiter.actor
+            self._owner = waiter
             if waiter.grant():  # else its event loop is closed
                 return
         self._owner = None
 
     def _run_in_loop(self, step: Callable[[], T]) -> T:
         """Run a step in the thread of the event loop; called from any thread."""
-        if _parking.running_library() is not None:
+        if _parking.running_library() is not None or "anyio" not in sys.modules:
             return step()
         from anyio import from_thread  # noqa: PLC0415 - only worker threads need it
 

@@ -161,8 +161,10 @@ class Bridge:
 
     def inherit(self, old: Bridge) -> None:
         """Take over from the bridge of the process that forked this one."""
-        if old.holder is not None and old.holder.thread is this_thread.marker:
-            self.holder = old.holder
+        holder = old.holder
+        if holder is not None and holder.thread is this_thread.marker:
+            # A new one, because asyncio denies in the child that its loop runs.
+            self.holder = Holder() if holder.resumed else holder
 
     @property
     def busy(self) -> bool:
@@ -211,9 +213,17 @@ class Bridge:
         if self.take():
             go_careful(self)
             if in_trio:
-                await _parking.trio_lowlevel.cancel_shielded_checkpoint()
+                try:
+                    await _parking.trio_lowlevel.cancel_shielded_checkpoint()
+                except BaseException:  # closed with its loop: nothing else gets in
+                    self.leave()
+                    raise
             return True
-        return timeout != 0 and await self._wait(go_careful, timeout, name)
+        if timeout != 0:
+            return await self._wait(go_careful, timeout, name)
+        if in_trio:
+            await _parking.trio_lowlevel.cancel_shielded_checkpoint()
+        return False
 
     async def _wait(
         self,
@@ -226,7 +236,7 @@ class Bridge:
         if (
             timeout is None
             and holder is not None
-            and _parking.same_actor(holder.actor, waiter)
+            and _parking.same_actor(holder.actor, _parking.current_actor())
         ):
             raise WouldDeadlock("this task holds it", "release it first", name)
         waiter.thread.parks_tasks = True
@@ -257,6 +267,7 @@ class Bridge:
 
     def try_block(self) -> bool:
         """Take the lock for this thread if nobody has it or is to get it first."""
+        self._pass_over_the_gone()
         if not self._turnstile.acquire(False):
             return False
         self._turnstile.release()
@@ -276,6 +287,7 @@ class Bridge:
             WouldDeadlock: A task of this very thread holds the lock.
         """
         me = this_thread.marker
+        self._pass_over_the_gone()
         holder = self.holder
         # A task of this thread holds the lock or it does not: only this thread can
         # change that, so the answer stays true.
@@ -286,6 +298,11 @@ class Bridge:
         elif me.parks_tasks:
             return self._block_loop_thread(timeout)
         return self._block_politely(timeout)
+
+    def _pass_over_the_gone(self) -> None:
+        holder = self.holder
+        if isinstance(holder, Waiter) and not holder.resumed and holder.gone:
+            self._do(self._serve)
 
     def _block_loop_thread(self, timeout: float | None) -> bool:
         # Tasks of this thread may be queued or granted, and none of them can run
@@ -407,7 +424,12 @@ class Bridge:
 
     def _serve(self) -> None:
         """Restore the invariant: somebody is on the way to those who wait."""
-        if not self._queue or self._helping or self.holder is not None:
+        holder = self.holder
+        if isinstance(holder, Waiter) and not holder.resumed and holder.gone:
+            holder.granted = False  # its event loop was closed before it could run
+            self._grant()
+            return
+        if not self._queue or self._helping or holder is not None:
             return
         if self._acquire(False):
             self._tenure_ends = None

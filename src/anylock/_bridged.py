@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import _thread
 import os
-from typing import TYPE_CHECKING
+from types import MemberDescriptorType
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from anylock._errors import LockNotHeldError
 from anylock._protocol import TimedHold
@@ -34,10 +35,39 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_renew_making)
 
 
+class NativeSlots(type):
+    """The metaclass of a class whose slots shadow methods of its bases.
+
+    `with` finds the member descriptor of the slot on the type and asks it for the C
+    method. But `contextlib.ExitStack` calls `type(lock).__enter__(lock)`, and a member
+    descriptor cannot be called. So to who asks the class, the method is what a base
+    defines; properties of a metaclass come first there, and `with` does not see them.
+    """
+
+
+def _shadowed(name: str) -> property:
+    def find(cls: NativeSlots) -> Any:
+        definitions = (vars(base).get(name) for base in cls.__mro__)
+        return next(
+            found
+            for found in definitions
+            if found is not None and not isinstance(found, MemberDescriptorType)
+        )
+
+    return property(find)
+
+
+for _name in ("__enter__", "__exit__", "acquire", "locked", "release"):
+    setattr(NativeSlots, _name, _shadowed(_name))
+
+
 class BridgedLock:
     """The async colour of a lock that only knows how to block a thread."""
 
     __slots__ = ()
+
+    _copied_by_fork: ClassVar[bool]
+    """Whether a forked child gets a lock of its own, held as the parent's is."""
 
     if TYPE_CHECKING:
         # Each adapter declares them itself: their layouts in memory differ.
@@ -131,7 +161,7 @@ class BridgedLock:
 
         old = self._bridge
         bridge = Bridge(*self._inner_methods())
-        if old is not None:
+        if old is not None and self._copied_by_fork:
             # We are a forked child. The tasks that waited and the helper stayed in
             # the parent. The holder is ours if it runs in this very thread.
             bridge.inherit(old)

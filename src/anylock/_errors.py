@@ -24,8 +24,8 @@ class LockError(Exception):
         self._data = data
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Rebuild from the data, not from the message."""
-        return type(self), self._data or self.args
+        """Rebuild from the data, not from the message; keep notes and the like."""
+        return type(self), self._data or self.args, self.__dict__
 
 
 class LockTimeout(LockError, TimeoutError):  # noqa: N818 - reads like TimeoutError

@@ -117,29 +117,41 @@ def current_actor() -> Any:
     return trio_lowlevel.current_task() if in_task else this_thread.marker
 
 
-def same_actor(actor: Any, waiter: AsyncioWaiter | TrioWaiter) -> bool:
-    """Say whether `actor` is the task of `waiter`."""
-    if actor is waiter.actor:
+def same_actor(one: Any, other: Any) -> bool:
+    """Say whether two actors are the same task, or the same thread."""
+    if one is other:
         return True
-    if type(actor) is not dict:
+    if type(one) is not dict or type(other) is not dict:
         return False
-    task: object = actor.get(waiter.loop)  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
-    return task is not None and task is waiter.actor.get(waiter.loop)
+    loop = asyncio_loop()
+    task: object = one.get(loop)  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+    return task is not None and task is other.get(loop)  # pyright: ignore[reportUnknownMemberType]
 
 
 def loop_of(actor: Any) -> Any:
-    """Return the asyncio event loop of an actor; None where there is none."""
+    """Return the event loop of an actor or a waiter; None where it is not known.
+
+    A run of trio is known by its root task.
+    """
     if type(actor) is dict:
         # With tasks of several threads in it, it does not say which is meant.
         return next(iter(actor)) if len(actor) == 1 else None  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+    if isinstance(actor, AsyncioWaiter | TrioWaiter):
+        return actor.loop
+    if trio_lowlevel is not None and isinstance(actor, trio_lowlevel.Task):
+        while actor.parent_nursery is not None:
+            actor = actor.parent_nursery.parent_task
+        return actor
     get_loop = getattr(actor, "get_loop", None)
     return None if get_loop is None else get_loop()
 
 
 def runs_elsewhere(actor: Any) -> bool:
     """Say whether the asyncio task runs on a loop that runs in another thread."""
-    loop = loop_of(actor)
-    return loop is not None and loop.is_running() and asyncio_loop() is not loop
+    is_running = getattr(loop_of(actor), "is_running", None)
+    if is_running is None:  # of trio, which stays in one thread
+        return False
+    return bool(is_running()) and asyncio_loop() is not loop_of(actor)
 
 
 class Waiter:
@@ -161,6 +173,11 @@ class Waiter:
 
     # Every subclass sets all of them itself: a contended acquire makes one of these,
     # and super().__init__() would take a tenth of its time.
+
+    @property
+    def gone(self) -> bool:
+        """Whether the waiter can never run again."""
+        return False
 
     def grant(self) -> bool:
         """Give the lock and let the waiter run; False if its loop is gone."""
@@ -189,41 +206,46 @@ class Waiter:
 
 
 class AsyncioWaiter(Waiter):
-    """A task of an asyncio event loop."""
+    """A task of an asyncio event loop.
+
+    Until it runs again nothing leads from here to the task, so that a task whose
+    loop is closed meanwhile can be garbage-collected, and gives its grant back.
+    """
 
     __slots__ = ("_expired", "_future", "loop")
 
-    def __init__(self, actor: Any) -> None:
-        loop: asyncio.AbstractEventLoop
-        if sys.version_info >= (3, 12):
-            loop = asyncio_loop()
-        else:  # asks for the process id there, which takes time
-            loop = loop_of(actor) or asyncio_loop()
-        self.actor = actor
+    def __init__(self) -> None:
+        self.actor = None
         self.thread = this_thread.marker
         self.granted = self.resumed = self._expired = False
         self.error = None
-        self.loop = loop
-        self._future: asyncio.Future[None] = loop.create_future()
+        self.loop: asyncio.AbstractEventLoop = asyncio_loop()
+        # None while the task is on its way to run.
+        self._future: asyncio.Future[None] | None = self.loop.create_future()
+
+    @property
+    def gone(self) -> bool:
+        """Whether the loop is closed, so that the task can never run again."""
+        return self.loop.is_closed()
 
     def _unpark(self) -> bool:
+        future = self._future
+        if future is None:
+            return not self.gone
+        self._future = None
         try:
             # Not by the thread: a loop may go on in another one than it began in.
-            if asyncio_loop() is self.loop:
-                self._wake()
-            else:
-                self.loop.call_soon_threadsafe(self._wake)
+            if asyncio_loop() is not self.loop:
+                self.loop.call_soon_threadsafe(_wake, future)
+            elif not future.done():
+                future.set_result(None)
         except RuntimeError:  # the loop is closed
             return False
         return True
 
-    def _wake(self) -> None:
-        if not self._future.done():
-            self._future.set_result(None)
-
     def _expire(self) -> None:
         self._expired = True
-        self._wake()
+        self._unpark()
 
     async def wait(self, timeout: float | None) -> bool:
         """Park until granted; False when `timeout` seconds are over.
@@ -231,40 +253,51 @@ class AsyncioWaiter(Waiter):
         Raises:
             BaseException: `error`, if somebody set it, or the loop's cancellation.
         """
+        future = self._future
         # Not asyncio.timeout(): it cancels the task, and a cancellation that meets
         # a grant must be told from one that comes from outside.
         timer = None if timeout is None else self.loop.call_later(timeout, self._expire)
         try:
             while True:
-                await self._future
+                if future is not None:
+                    await future
                 if self._accept():
+                    self.actor = asyncio_actor()
                     return True
                 if self._expired:
                     return False
-                self._future = self.loop.create_future()  # a grant taken back
+                self._future = future = self.loop.create_future()  # it was taken back
+                if self.granted or self.error:
+                    future.set_result(None)  # and granted again before we slept
         finally:
             if timer is not None:
                 timer.cancel()
 
 
+def _wake(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)
+
+
 class TrioWaiter(Waiter):
     """A task of a trio run."""
 
-    __slots__ = ("_parked", "loop")
+    __slots__ = ("_parked", "_token", "loop")
 
     def __init__(self) -> None:
         self.actor = trio_lowlevel.current_task()
         self.thread = this_thread.marker
         self.granted = self.resumed = self._parked = False
         self.error = None
-        self.loop = trio_lowlevel.current_trio_token()
+        self.loop: Any = trio_lowlevel.current_root_task()
+        self._token = trio_lowlevel.current_trio_token()
 
     def _unpark(self) -> bool:
         if self.thread is this_thread.marker and in_trio():
             self._wake()
             return True
         try:
-            self.loop.run_sync_soon(self._wake)
+            self._token.run_sync_soon(self._wake)
         except _modules["trio"].RunFinishedError:
             return False
         return True
@@ -311,4 +344,4 @@ def new_waiter() -> AsyncioWaiter | TrioWaiter:
     if running_library() is None:
         message = "'async with' on a lock needs a running event loop of asyncio or trio"
         raise RuntimeError(message)
-    return TrioWaiter() if in_trio() else AsyncioWaiter(asyncio_actor())
+    return TrioWaiter() if in_trio() else AsyncioWaiter()

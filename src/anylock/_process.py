@@ -7,7 +7,7 @@ from multiprocessing import synchronize
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Literal
 
-from anylock._bridged import BridgedLock
+from anylock._bridged import BridgedLock, NativeSlots
 from anylock._errors import LockNotHeldError
 from anylock._protocol import checked_name
 
@@ -25,6 +25,8 @@ class CarefulProcessLock(BridgedLock, synchronize.Lock):
     The rest of the time the slots of `ProcessLock` shadow them with the C methods
     of the inner semaphore.
     """
+
+    _copied_by_fork = False
 
     if TYPE_CHECKING:
         _semlock: Any
@@ -54,10 +56,8 @@ class CarefulProcessLock(BridgedLock, synchronize.Lock):
         if self._bridge is not None:
             bridge = self._careful_bridge()
             if bridge is not None:
-                if not block:
-                    return bridge.try_block()
                 wait = None if timeout is None else max(0.0, timeout)
-                return bridge.block(wait, self.name)
+                return bridge.block(wait, self.name) if block else bridge.try_block()
         acquired: bool = self._semlock.acquire(block, timeout)
         return acquired
 
@@ -119,7 +119,7 @@ class CarefulProcessLock(BridgedLock, synchronize.Lock):
         return self._semlock.acquire, self._semlock.release
 
 
-class ProcessLock(CarefulProcessLock):
+class ProcessLock(CarefulProcessLock, metaclass=NativeSlots):
     """A `multiprocessing.Lock` that tasks can wait for as well.
 
     Excludes a process and the processes that it starts, with all their threads and
@@ -162,6 +162,12 @@ class ProcessLock(CarefulProcessLock):
     ) -> None:
         self._name = checked_name(name)
         self._bridge = None
+        if context is not None and not hasattr(context, "get_start_method"):
+            message = (
+                f"context must be one of multiprocessing.get_context(...), "
+                f"not {context!r}"
+            )
+            raise TypeError(message)
         super().__init__(ctx=context or multiprocessing.get_context())
 
     def _make_methods(self) -> None:

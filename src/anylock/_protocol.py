@@ -204,7 +204,7 @@ def seconds(timeout: float | None) -> float | None:
     try:
         wait = float(timeout)
     except OverflowError:  # an int beyond all floats
-        wait = math.inf if timeout > 0 else -math.inf
+        wait = threading.TIMEOUT_MAX if timeout > 0 else -1.0
     if not wait >= 0:
         message = (
             f"timeout must not be negative or NaN, but is {timeout!r}: pass None to "

@@ -8,7 +8,7 @@ import weakref
 from threading import TIMEOUT_MAX
 from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
-from anylock._bridged import BridgedLock
+from anylock._bridged import BridgedLock, NativeSlots
 from anylock._errors import LockNotHeldError
 from anylock._protocol import checked_name
 
@@ -36,6 +36,8 @@ class CarefulThreadLock(BridgedLock):
     """
 
     __slots__ = ()
+
+    _copied_by_fork = True
 
     if TYPE_CHECKING:
         _inner: _thread.LockType
@@ -116,7 +118,7 @@ class CarefulThreadLock(BridgedLock):
         return self._inner.acquire, self._inner.release
 
 
-class ThreadLock(CarefulThreadLock):
+class ThreadLock(CarefulThreadLock, metaclass=NativeSlots):
     """A `threading.Lock` that tasks can wait for as well.
 
     Excludes threads, and tasks of any event loops of asyncio and trio, of one
