@@ -22,7 +22,6 @@ from __future__ import annotations
 
 import _thread
 import os
-import sys
 import weakref
 from collections import OrderedDict, deque
 from functools import partial
@@ -30,6 +29,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from anylock import _parking
+from anylock._blocking import BlockedThread, acquired
 from anylock._errors import WouldDeadlock
 from anylock._parking import AsyncioWaiter, TrioWaiter, Waiter, this_thread
 
@@ -45,7 +45,6 @@ Eventual fairness as in the mutexes of WebKit's WTF (Pizlo, "Locking in WebKit",
 
 _SLICE = 1.0
 """Seconds after which the helper looks whether anybody still waits."""
-
 
 _bridges: weakref.WeakSet[Bridge] = weakref.WeakSet()
 
@@ -68,42 +67,6 @@ class Holder:
     def __init__(self) -> None:
         self.actor: Any = _parking.current_actor()
         self.thread = this_thread.marker
-
-
-class BlockedThread(Waiter):
-    """An event-loop thread that blocks in a sync acquire, queued among the tasks."""
-
-    __slots__ = ("_bell", "loop")
-
-    def __init__(self) -> None:
-        self.actor = self.thread = this_thread.marker
-        self.granted = self.resumed = False
-        self.error = None
-        self.loop = _parking.asyncio_loop() if "asyncio" in sys.modules else None
-        self._bell = _thread.allocate_lock()
-        self._bell.acquire()
-
-    def _unpark(self) -> bool:
-        self._bell.release()
-        return True
-
-    def keeps_from_running(self, waiter: AsyncioWaiter | TrioWaiter) -> bool:
-        """Say whether that task cannot run before this thread goes on.
-
-        A loop of asyncio may go on in another thread than the task began to wait in.
-        """
-        if waiter.thread is not self.thread:
-            return False
-        return (
-            isinstance(waiter, TrioWaiter)
-            or waiter.loop is self.loop
-            or not waiter.loop.is_running()
-        )
-
-    def block(self, timeout: float | None) -> bool:
-        """Block until granted; False when `timeout` seconds are over."""
-        self._bell.acquire(True, -1 if timeout is None else timeout)
-        return self._accept()
 
 
 class Bridge:
@@ -325,13 +288,13 @@ class Bridge:
         if timeout is None:
             with self._turnstile:
                 pass
-            return _acquired(self._acquire, self._release)
+            return acquired(self._acquire, self._release)
         deadline = monotonic() + timeout
-        if not _acquired(self._turnstile.acquire, self._turnstile.release, timeout):
+        if not acquired(self._turnstile.acquire, self._turnstile.release, timeout):
             return False
         self._turnstile.release()
         left = max(0.0, deadline - monotonic())
-        return _acquired(self._acquire, self._release, left)
+        return acquired(self._acquire, self._release, left)
 
     # The steps. They run one at a time, in whichever thread finds the bridge idle.
 
@@ -465,21 +428,3 @@ class Bridge:
             self._grant()
         else:
             self._serve()
-
-
-def _acquired(
-    acquire: Callable[..., bool], release: Callable[[], Any], *timeout: float
-) -> bool:
-    """Acquire; if a signal handler raises meanwhile, do not stay locked.
-
-    A handler can raise after the C method has acquired and before its result is
-    stored. So the result is stored from C as well, by `list.extend`.
-    """
-    result: list[bool] = []
-    try:
-        result.extend(map(acquire, *((value,) for value in (True, *timeout))))
-        return result[0]
-    except BaseException:
-        if result and result[0]:
-            release()
-        raise
