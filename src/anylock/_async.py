@@ -14,7 +14,7 @@ from anylock._errors import (
     WouldDeadlock,
     WrongEventLoop,
 )
-from anylock._parking import asyncio_actor
+from anylock._parking import ACTORS_ARE_SNAPSHOTS, asyncio_actor
 from anylock._protocol import TimedHold, checked_name, seconds
 
 if TYPE_CHECKING:
@@ -90,6 +90,8 @@ class AsyncLock:
             return
         try:
             actor = asyncio_actor()
+            if ACTORS_ARE_SNAPSHOTS and len(actor) > 1:
+                actor = _parking.only_here(actor)
         except (KeyError, RuntimeError):  # no asyncio here
             actor = None
         # No call from here to the taking: on builds with a GIL, from 3.11 on, not

@@ -203,8 +203,8 @@ class Bridge:
         ):
             raise WouldDeadlock("this task holds it", "release it first", name)
         waiter.thread.parks_tasks = True
-        self._do(partial(self._enqueue, waiter))
         try:
+            self._do(partial(self._enqueue, waiter))
             go_careful(self)
             if await waiter.wait(timeout):
                 return True
@@ -221,10 +221,12 @@ class Bridge:
         if self._queue or self._mail:
             self._do(self._pass_on)
             return
-        self._release()
-        # Who queued since we looked may have seen us hold the lock, and relies on us.
-        if self._queue or self._mail:
-            self._do(self._serve)
+        try:
+            self._release()
+        finally:
+            # Who queued since we looked may have seen us hold it, and relies on us.
+            if self._queue or self._mail:
+                self._do(self._serve)
 
     # What threads do while tasks hold or wait.
 
@@ -271,8 +273,8 @@ class Bridge:
         # Tasks of this thread may be queued or granted, and none of them can run
         # while we block. So this thread queues like a task, before all of them.
         blocked = BlockedThread()
-        self._do(partial(self._enqueue_thread, blocked))
         try:
+            self._do(partial(self._enqueue_thread, blocked))
             if blocked.block(timeout):
                 return True
         except BaseException:

@@ -97,7 +97,13 @@ def _first_loop() -> Any:
 
 
 asyncio_actor: Callable[[], Any] = _first_actor
-"""Returns something that tells which asyncio task runs here; see `same_actor`."""
+"""Returns something that tells which asyncio task runs here, or something false.
+
+Where `ACTORS_ARE_SNAPSHOTS`, it tells at the same time what runs in other threads, and
+is to be passed through `only_here` if it names more than one task.
+"""
+
+ACTORS_ARE_SNAPSHOTS = sys.version_info < (3, 12)
 
 asyncio_loop: Callable[[], Any] = _first_loop
 """Returns the asyncio event loop that runs in this thread, or None."""
@@ -106,13 +112,21 @@ if "asyncio" in _modules:
     _meet_asyncio()
 
 
+def only_here(actor: Any) -> Any:
+    """Drop from an actor of asyncio what other threads run."""
+    if ACTORS_ARE_SNAPSHOTS and len(actor) > 1:
+        loop = asyncio_loop()
+        return {loop: actor[loop]} if loop in actor else None
+    return actor
+
+
 def current_actor() -> Any:
     """Return something that tells who runs here, in a task or outside of any."""
     library = running_library()
     if library is None:
         return this_thread.marker
     if library == "asyncio":
-        return asyncio_actor() or this_thread.marker
+        return only_here(asyncio_actor()) or this_thread.marker
     in_task = trio_lowlevel.in_trio_task()
     return trio_lowlevel.current_task() if in_task else this_thread.marker
 
@@ -121,11 +135,7 @@ def same_actor(one: Any, other: Any) -> bool:
     """Say whether two actors are the same task, or the same thread."""
     if one is other:
         return True
-    if type(one) is not dict or type(other) is not dict:
-        return False
-    loop = asyncio_loop()
-    task: object = one.get(loop)  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
-    return task is not None and task is other.get(loop)  # pyright: ignore[reportUnknownMemberType]
+    return type(one) is dict and one == other
 
 
 def loop_of(actor: Any) -> Any:
@@ -134,8 +144,7 @@ def loop_of(actor: Any) -> Any:
     A run of trio is known by its root task.
     """
     if type(actor) is dict:
-        # With tasks of several threads in it, it does not say which is meant.
-        return next(iter(actor)) if len(actor) == 1 else None  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+        return next(iter(actor))  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
     if isinstance(actor, AsyncioWaiter | TrioWaiter):
         return actor.loop
     if trio_lowlevel is not None and isinstance(actor, trio_lowlevel.Task):
@@ -262,7 +271,7 @@ class AsyncioWaiter(Waiter):
                 if future is not None:
                     await future
                 if self._accept():
-                    self.actor = asyncio_actor()
+                    self.actor = only_here(asyncio_actor())
                     return True
                 if self._expired:
                     return False
