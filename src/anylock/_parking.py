@@ -114,21 +114,24 @@ if "asyncio" in _modules:
 
 def only_here(actor: Any) -> Any:
     """Drop from an actor of asyncio what other threads run."""
-    if ACTORS_ARE_SNAPSHOTS and len(actor) > 1:
-        loop = asyncio_loop()
-        return {loop: actor[loop]} if loop in actor else None
-    return actor
+    if not ACTORS_ARE_SNAPSHOTS:
+        return actor
+    loop = asyncio_loop()
+    return {loop: actor[loop]} if loop in actor else None
 
 
 def current_actor() -> Any:
     """Return something that tells who runs here, in a task or outside of any."""
-    library = running_library()
-    if library is None:
-        return this_thread.marker
-    if library == "asyncio":
-        return only_here(asyncio_actor()) or this_thread.marker
-    in_task = trio_lowlevel.in_trio_task()
-    return trio_lowlevel.current_task() if in_task else this_thread.marker
+    if in_trio():
+        in_task = trio_lowlevel.in_trio_task()
+        return trio_lowlevel.current_task() if in_task else this_thread.marker
+    try:
+        actor = asyncio_actor()
+        if ACTORS_ARE_SNAPSHOTS:
+            actor = only_here(actor)
+    except (KeyError, RuntimeError):  # no asyncio here
+        actor = None
+    return actor or this_thread.marker
 
 
 def same_actor(one: Any, other: Any) -> bool:
