@@ -86,6 +86,7 @@ class Bridge:
         "_queue",
         "_release",
         "_running",
+        "_steps",
         "_tenure_ends",
         "_turnstile",
         "careful",
@@ -113,6 +114,8 @@ class Bridge:
         """Who waits, first come first; changed only in steps."""
         self._mail: deque[Callable[[], None]] = deque()
         """The steps; the first of them may be running."""
+        self._steps = 0
+        """How many have been carried out."""
         self._running = _thread.allocate_lock()
         """Held by whoever runs the steps."""
         self._helping = False
@@ -133,9 +136,16 @@ class Bridge:
     def busy(self) -> bool:
         """Whether a task holds the lock, was granted it, or waits for it.
 
-        At no moment of a grant, a hand-off or a withdrawal does it say no in between.
+        It does not say no while a waiter moves from one of these to another: that is
+        done by steps, and a step is in the mailbox until it has been counted.
         """
-        return self.holder is not None or bool(self._queue) or bool(self._mail)
+        steps = self._steps
+        return (
+            self.holder is not None
+            or bool(self._queue)
+            or bool(self._mail)
+            or steps != self._steps
+        )
 
     # What tasks do.
 
@@ -203,6 +213,7 @@ class Bridge:
         ):
             raise WouldDeadlock("this task holds it", "release it first", name)
         waiter.thread.parks_tasks = True
+        waiter.lost = self._pass_over_the_gone
         try:
             self._do(partial(self._enqueue, waiter))
             go_careful(self)
@@ -319,6 +330,7 @@ class Bridge:
                     try:
                         self._mail[0]()
                     finally:
+                        self._steps += 1
                         self._mail.popleft()
             finally:
                 self._running.release()

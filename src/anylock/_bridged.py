@@ -157,9 +157,10 @@ class BridgedLock:
         return bridge
 
     def _make_bridge(self) -> Bridge:
+        # Before the import, which lets other threads make the bridge meanwhile.
+        old = self._bridge
         from anylock._bridge import Bridge  # noqa: PLC0415 - on first use by a task
 
-        old = self._bridge
         bridge = Bridge(*self._inner_methods())
         if old is not None and self._copied_by_fork:
             # We are a forked child. The tasks that waited and the helper stayed in
@@ -167,7 +168,7 @@ class BridgedLock:
             bridge.inherit(old)
         with _making:
             made = self._bridge
-            if made is not None and made is not old:
+            if made is not None and made.of_this_process:
                 return made  # another thread was faster
             self._bridge = bridge  # type: ignore[misc]  # a slot of the adapter
         if bridge.busy:

@@ -174,9 +174,10 @@ class Waiter:
     runs in the waiter's own thread, where the waiter cannot run at the same time.
     """
 
-    __slots__ = ("actor", "error", "granted", "resumed", "thread")
+    __slots__ = ("actor", "error", "granted", "lost", "resumed", "thread")
 
     if TYPE_CHECKING:
+        lost: Callable[[], None]
         actor: Any
         error: BaseException | None
         granted: bool
@@ -194,8 +195,10 @@ class Waiter:
     def grant(self) -> bool:
         """Give the lock and let the waiter run; False if its loop is gone."""
         self.granted = True
-        self.granted = self._unpark()
-        return self.granted
+        if self._unpark() or self.resumed:  # it may have woken by itself, and be done
+            return True
+        self.granted = False
+        return False
 
     def fail(self, error: BaseException) -> None:
         """Let the wait end with an error."""
@@ -231,6 +234,8 @@ class AsyncioWaiter(Waiter):
         self.thread = this_thread.marker
         self.granted = self.resumed = self._expired = False
         self.error = None
+        self.lost = _nothing
+        """Called when its loop was closed on its way to run."""
         self.loop: asyncio.AbstractEventLoop = asyncio_loop()
         # None while the task is on its way to run.
         self._future: asyncio.Future[None] | None = self.loop.create_future()
@@ -248,7 +253,7 @@ class AsyncioWaiter(Waiter):
         try:
             # Not by the thread: a loop may go on in another one than it began in.
             if asyncio_loop() is not self.loop:
-                self.loop.call_soon_threadsafe(_wake, future)
+                self.loop.call_soon_threadsafe(_Wake(self, future))
             elif not future.done():
                 future.set_result(None)
         except RuntimeError:  # the loop is closed
@@ -286,9 +291,31 @@ class AsyncioWaiter(Waiter):
                 timer.cancel()
 
 
-def _wake(future: asyncio.Future[None]) -> None:
-    if not future.done():
-        future.set_result(None)
+def _nothing() -> None:
+    pass
+
+
+class _Wake:
+    """Wakes a task from another thread; tells if its loop is closed before it ran.
+
+    The task itself would be told by nobody but the garbage collector, which does not
+    come as long as everybody waits.
+    """
+
+    __slots__ = ("_future", "_waiter")
+
+    def __init__(self, waiter: AsyncioWaiter, future: asyncio.Future[None]) -> None:
+        self._waiter: AsyncioWaiter | None = waiter
+        self._future = future
+
+    def __call__(self) -> None:
+        self._waiter = None
+        if not self._future.done():
+            self._future.set_result(None)
+
+    def __del__(self) -> None:
+        if self._waiter is not None and not sys.is_finalizing():
+            self._waiter.lost()
 
 
 class TrioWaiter(Waiter):

@@ -1,0 +1,83 @@
+"""Where a benchmark runs."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+import sysconfig
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+PACKAGES = ("anyio", "trio", "aiologic")
+
+
+def surroundings() -> dict[str, Any]:
+    """Describe the interpreter, the machine and the packages."""
+    return {
+        "python": f"{platform.python_implementation()} {platform.python_version()}",
+        "compiler": platform.python_compiler(),
+        "gil": gil(),
+        "switch interval": f"{sys.getswitchinterval() * 1000:g} ms",
+        "garbage collector": (
+            "off where one task or thread runs, on where several contend"
+        ),
+        "system": f"{platform.system()} {platform.release()} {platform.machine()}",
+        "cpu": cpu(),
+        "cores": cores(),
+        "load at the start": load(),
+        "anylock": ours(),
+        **{package: installed(package) for package in PACKAGES},
+    }
+
+
+def gil() -> str:
+    """Say whether threads take turns."""
+    if not sysconfig.get_config_var("Py_GIL_DISABLED"):
+        return "on"
+    enabled = getattr(sys, "_is_gil_enabled", None)
+    on = enabled is None or enabled()
+    return f"{'on' if on else 'off'}, in a free-threaded build"
+
+
+def cpu() -> str:
+    """Name the processor."""
+    try:
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            label, _, value = line.partition(":")
+            if label.strip() == "model name":
+                return value.strip()
+    except OSError:
+        pass  # only Linux has it
+    return platform.processor() or "unknown"
+
+
+def cores() -> str:
+    """Count the processors, and those that this process may use."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    usable = f", {len(affinity(0))} usable" if affinity is not None else ""
+    return f"{os.cpu_count()}{usable}"
+
+
+def load() -> str:
+    """Say how busy the machine is."""
+    try:
+        return " ".join(f"{each:.2f}" for each in os.getloadavg())
+    except OSError:
+        return "unknown"
+
+
+def installed(package: str) -> str:
+    """Give the version of a package."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed"
+
+
+def ours() -> str:
+    """Give the version of what is measured: of the import, not of the installation."""
+    import anylock
+
+    return anylock.__version__

@@ -1,0 +1,174 @@
+"""Threads and tasks on one lock, of one make: another worker of core.py.
+
+Everybody takes the lock, adds one to a counter that all share, and leaves; tasks give
+their loop a turn afterwards. Whoever asks how often each of them came through sees
+both how much was done and whether one side was kept from it. With a hold time, the
+threads sleep that long while they have the lock (which leaves the GIL to others), and
+a single task measures how long it waits for each acquisition: that is the case in
+which threads that come straight back can keep a task out for seconds.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import json
+import sys
+import threading
+import traceback
+from dataclasses import dataclass, field
+from time import perf_counter, sleep
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+PATIENCE = 30.0
+"""Seconds after which a run counts as hung, and shows every stack."""
+
+SIDES = ("threads", "asyncio tasks", "trio tasks")
+
+
+@dataclass
+class Crowd:
+    """The workers of one run, what they share, and what became of them.
+
+    Args:
+        lock: Of any make.
+        spare: Another one of that make.
+        hold: Seconds for which threads hold it.
+        go: Where all threads, and who measures, wait for one another.
+    """
+
+    lock: Any
+    spare: Any
+    hold: float
+    go: threading.Barrier
+    shared: int = 0
+    stop: bool = False
+    counts: dict[str, list[int]] = field(default_factory=dict)
+    waits: list[float] = field(default_factory=list)
+    error: BaseException | None = None
+
+    def fail(self, failure: threading.ExceptHookArgs) -> None:
+        """Take note that a worker broke, and let the others come to an end."""
+        self.error = self.error or failure.exc_value
+        self.go.abort()
+        # At once: who broke while it had the lock keeps the others for ever.
+        traceback.print_exception(failure.exc_value)
+        self.stop = True
+
+    def thread(self) -> None:
+        """Take the lock over and over, as a thread."""
+        lock, hold, count = self.lock, self.hold, 0
+        self.go.wait()
+        while not self.stop:
+            with lock:
+                self.shared += 1
+                if hold:
+                    sleep(hold)
+            count += 1
+        self.counts.setdefault(SIDES[0], []).append(count)
+
+    async def task(self, side: str, pause: Callable[[float], Any]) -> None:
+        """Take the lock over and over, as a task."""
+        lock, count = self.lock, 0
+        while not self.stop:
+            async with lock:
+                self.shared += 1
+            count += 1
+            await pause(0)
+        self.counts.setdefault(side, []).append(count)
+
+    async def stopwatch(self, side: str, pause: Callable[[float], Any]) -> None:
+        """Be the one task, and note how long it waits each time."""
+        lock, waits = self.lock, self.waits
+        while not self.stop:
+            start = perf_counter()
+            async with lock:
+                waits.append(perf_counter() - start)
+                self.shared += 1
+            await pause(0)
+        self.counts.setdefault(side, []).append(len(waits))
+
+    async def warm_up(self) -> None:
+        """Import what a lock imports on its first use, before anything is measured."""
+        async with self.spare:
+            pass
+
+    def asyncio_loop(self, tasks: int) -> None:
+        """Run so many tasks of asyncio, in this thread."""
+        import asyncio
+
+        async def main() -> None:
+            worker = self.stopwatch if self.hold else self.task
+            crowd = [
+                asyncio.create_task(worker(SIDES[1], asyncio.sleep))
+                for _ in range(tasks)
+            ]
+            for task in crowd:
+                await task
+
+        asyncio.run(self.warm_up())
+        self.go.wait()
+        asyncio.run(main())
+
+    def trio_loop(self, tasks: int) -> None:
+        """Run so many tasks of trio, in this thread."""
+        import trio
+
+        async def main() -> None:
+            worker = self.stopwatch if self.hold else self.task
+            async with trio.open_nursery() as nursery:
+                for _ in range(tasks):
+                    nursery.start_soon(worker, SIDES[2], trio.sleep)
+
+        trio.run(self.warm_up)
+        self.go.wait()
+        trio.run(main)
+
+
+def main() -> None:
+    """Read a mixture from the command line and print what became of it as JSON."""
+    mixture = json.loads(sys.argv[1])
+    faulthandler.dump_traceback_later(PATIENCE + mixture["seconds"], exit=True)
+    code = compile(mixture["setup"], f"<{mixture['label']}>", "exec")
+    first: dict[str, Any] = {}
+    second: dict[str, Any] = {}
+    exec(code, first)  # noqa: S102 - the text is that of rows.py
+    exec(code, second)  # noqa: S102 - likewise
+    loops = [mixture["asyncio"], mixture["trio"]]
+    go = threading.Barrier(1 + mixture["threads"] + sum(map(bool, loops)))
+    crowd = Crowd(first["lock"], second["lock"], mixture["hold"], go)
+    threads = [threading.Thread(target=crowd.thread) for _ in range(mixture["threads"])]
+    for tasks, loop in zip(loops, (crowd.asyncio_loop, crowd.trio_loop), strict=True):
+        if tasks:
+            threads.append(threading.Thread(target=loop, args=(tasks,)))
+    threading.excepthook = crowd.fail
+    for thread in threads:
+        thread.start()
+    go.wait()
+    start = perf_counter()
+    sleep(mixture["seconds"])
+    crowd.stop = True
+    for thread in threads:
+        thread.join()
+    seconds = perf_counter() - start
+    if crowd.error is not None:
+        raise crowd.error
+    if sum(map(sum, crowd.counts.values())) != crowd.shared:
+        message = f"{mixture['label']} lost updates: it did not exclude"
+        raise RuntimeError(message)
+    json.dump(
+        {
+            "seconds": seconds,
+            "counts": {
+                side: crowd.counts[side] for side in SIDES if side in crowd.counts
+            },
+            "waits": sorted(crowd.waits),
+        },
+        sys.stdout,
+    )
+
+
+if __name__ == "__main__":
+    main()

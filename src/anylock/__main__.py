@@ -1,0 +1,41 @@
+"""The command line: `python -m anylock COMMAND`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import TYPE_CHECKING
+
+from anylock import __version__
+from anylock._demo.command import add_demo
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+INTERRUPTED = 130
+"""What shells make of a command that Ctrl-C ended: 128 + SIGINT."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line, and return its exit status.
+
+    Args:
+        arguments: What follows the program's name; None takes `sys.argv`.
+    """
+    parser = argparse.ArgumentParser(
+        prog="python -m anylock",
+        description="One lock for threads, processes, asyncio and trio.",
+    )
+    parser.add_argument("--version", action="version", version=__version__)
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    add_demo(commands)
+    try:
+        options = parser.parse_args(arguments)
+        run: Callable[[argparse.Namespace], int] = options.run
+        return run(options)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,59 @@
+"""Fixtures that all tests share.
+
+`backend`: every event loop; run a coroutine function on it by `backends.run`.
+`trio`: trio itself, for tests that are about trio only.
+`kind`: every kind of lock.
+`start_method`: every way to start a process.
+`lock`: a fresh lock of each `kind`.
+"""
+
+from __future__ import annotations
+
+import importlib
+import multiprocessing
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from anylock import Lock, make_lock
+from backends import BACKENDS, TRIO, Backend, require
+
+if TYPE_CHECKING:
+    from anylock import LockKind
+
+KINDS: tuple[LockKind, ...] = ("async", "process", "thread")
+
+
+@pytest.fixture(params=BACKENDS, ids=str)
+def backend(request: pytest.FixtureRequest) -> Backend:
+    """Every event loop: asyncio, with eager tasks too, uvloop and trio."""
+    chosen: Backend = request.param
+    require(chosen)
+    return chosen
+
+
+@pytest.fixture
+def trio() -> Any:
+    """The module trio; skips the test, or fails it, where that is missing."""
+    require(TRIO)
+    return importlib.import_module("trio")
+
+
+@pytest.fixture(params=KINDS)
+def kind(request: pytest.FixtureRequest) -> LockKind:
+    """Every kind of lock."""
+    chosen: LockKind = request.param
+    return chosen
+
+
+@pytest.fixture(params=multiprocessing.get_all_start_methods())
+def start_method(request: pytest.FixtureRequest) -> str:
+    """Every way to start a process: fork, spawn and forkserver on Linux."""
+    chosen: str = request.param
+    return chosen
+
+
+@pytest.fixture
+def lock(kind: LockKind) -> Lock:
+    """A fresh lock of each kind, called "the-lock"."""
+    return make_lock(kind, name="the-lock")

@@ -1,0 +1,115 @@
+"""Signal handlers, staged where they could run in the code of the locks.
+
+Python runs a handler in the main thread when a function is entered, or after a call;
+up to 3.10 at more points than these.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import anylock
+from anylock import make_lock
+from staging import Section, acquire, all_done, assert_at_rest, enter, in_thread
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+    from types import FrameType
+
+    from anylock import Lock
+
+OURS = str(Path(anylock.__file__).parent)
+MOST = 150
+"""More than there are points on any of the paths."""
+
+
+class Interrupted(Exception):  # noqa: N818 - nothing went wrong
+    """Raised by a signal handler."""
+
+
+def interrupt(*_signal: object) -> None:
+    raise Interrupted
+
+
+@contextmanager
+def interrupt_at(
+    point: int, handler: Callable[[], object], where: list[str]
+) -> Generator[None]:
+    """Run the handler once, at the `point`-th point in our code, and tell `where`.
+
+    If there are fewer points it is not run.
+    """
+    points = 0
+
+    def profile(frame: FrameType, event: str, arg: Any) -> None:
+        nonlocal points
+        code = frame.f_code
+        if event in {"call", "c_return"} and code.co_filename.startswith(OURS):
+            points += 1
+            if points == point:
+                sys.setprofile(None)
+                call = getattr(arg, "__name__", "")
+                where.append(f"{code.co_name}:{frame.f_lineno} {event} {call}")
+                handler()
+
+    sys.setprofile(profile)
+    try:
+        yield
+    finally:
+        sys.setprofile(None)
+
+
+def run_points(
+    attempt: Callable[[int, list[str]], object], *, parks: bool = True
+) -> None:
+    """Make an attempt at every point there is, in a thread that parks tasks or not."""
+
+    async def park() -> None:
+        lock = make_lock("thread")
+        acquire(lock)
+        entering = enter(lock)
+        entering.send(None)
+        entering.close()
+        lock.release()
+
+    def run() -> None:
+        if parks:
+            asyncio.run(park())
+        where = ["none yet"]
+        points = 0
+        while where:
+            where = list[str]()
+            points += 1
+            assert points < MOST
+            try:
+                attempt(points, where)
+            except BaseException as error:
+                raise AssertionError(where) from error
+        assert points > 2
+
+    with in_thread(run):
+        pass
+
+
+def still_works(lock: Lock) -> None:
+    """Check that nothing is left locked, half done, or forgotten."""
+
+    async def three() -> None:
+        section = Section()
+
+        async def one() -> None:
+            async with lock:
+                with section:
+                    await asyncio.sleep(0)
+
+        await all_done(one, one, one)
+        assert (section.count, section.overlaps) == (3, 0)
+
+    assert_at_rest(lock)
+    with in_thread(lambda: asyncio.run(three())):
+        pass
+    assert_at_rest(lock)

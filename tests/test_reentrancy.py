@@ -1,0 +1,141 @@
+"""Signal handlers and finalizers that use the very lock whose use they interrupt."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+
+from anylock import LockTimeout, make_lock
+from interruptions import interrupt_at, run_points, still_works
+from staging import PATIENCE, Section, all_done, in_thread
+
+if TYPE_CHECKING:
+    from anylock import Lock, LockKind
+
+bridged = pytest.mark.parametrize("kind", ["process", "thread"])
+
+
+@bridged
+@pytest.mark.parametrize("holder", ["task", "thread"])
+def test_handler_uses_the_lock_at_every_point(kind: LockKind, holder: str) -> None:
+    """A handler may take and give back what it interrupts the use of.
+
+    It waits a moment only: what the interrupted frame holds it can never have.
+    """
+
+    def attempt(point: int, where: list[str]) -> None:
+        lock = make_lock(kind)
+        section = Section()
+
+        def handler() -> None:
+            if lock.try_acquire():
+                section.update()
+                lock.release()
+            try:
+                with lock.hold(0.0005):
+                    section.update()
+            except LockTimeout:
+                pass
+
+        async def one() -> None:
+            async with lock:
+                section.update()
+
+        async def main() -> None:
+            waiters = [asyncio.ensure_future(one()) for _ in range(2)]
+            with interrupt_at(point, handler, where):
+                if holder == "task":
+                    async with lock:
+                        await asyncio.sleep(0)
+                        await asyncio.sleep(0)
+                else:
+                    with lock:
+                        await asyncio.sleep(0)
+                        await asyncio.sleep(0)
+                await asyncio.wait_for(asyncio.gather(*waiters), PATIENCE)
+
+        asyncio.run(main())
+        assert section.count >= 2
+        assert section.overlaps == 0
+        still_works(lock)
+
+    run_points(attempt, parks=False)
+
+
+@bridged
+def test_handler_waits_for_another_thread_at_every_point(kind: LockKind) -> None:
+    """A handler that waits for a thread gets the lock, whatever it interrupted."""
+
+    def attempt(point: int, where: list[str]) -> None:
+        lock = make_lock(kind)
+        section = Section()
+        held, leave = threading.Event(), threading.Event()
+
+        def holder() -> None:
+            with lock:
+                held.set()
+                leave.wait(PATIENCE)
+
+        def handler() -> None:
+            leave.set()
+            with lock.hold(PATIENCE / 4):
+                section.update()
+
+        async def one() -> None:
+            async with lock:
+                section.update()
+
+        async def main() -> None:
+            waiter = asyncio.ensure_future(one())
+            with interrupt_at(point, handler, where):
+                await asyncio.sleep(0)
+                await asyncio.sleep(0)
+            leave.set()
+            await asyncio.wait_for(waiter, PATIENCE)
+
+        with in_thread(holder):
+            assert held.wait(PATIENCE)
+            asyncio.run(main())
+        still_works(lock)
+        assert (section.count, section.overlaps) == (1 + len(where), 0)
+
+    run_points(attempt, parks=False)
+
+
+@bridged
+def test_finalizer_uses_the_lock_amid_a_step(kind: LockKind) -> None:
+    """The garbage collector runs finalizers wherever something is allocated."""
+
+    class Finalized:
+        def __init__(self, lock: Lock) -> None:
+            self.lock = lock
+            self.cycle = self
+
+        def __del__(self) -> None:
+            if self.lock.try_acquire():
+                self.lock.release()
+            runs.append(1)
+
+    def attempt(point: int, where: list[str]) -> None:
+        lock = make_lock(kind)
+
+        async def one() -> None:
+            async with lock:
+                Finalized(lock)
+                await asyncio.sleep(0)
+
+        async def main() -> None:
+            with interrupt_at(point, gc.collect, where):
+                await all_done(one, one, one)
+
+        asyncio.run(main())
+        still_works(lock)
+
+    runs: list[int] = []
+    run_points(attempt, parks=False)
+    gc.collect()
+    assert len(runs) > 3
