@@ -233,15 +233,16 @@ def test_fork_in_the_task_that_holds_a_process_lock(
                 pass
             lock.release()
 
+        children: list[Child] = []
         async with anyio.create_task_group() as tasks:
             await enter(lock)
             if contended:
                 tasks.start_soon(one)
                 await queued(lock)
-            process = Child(child)
+            children.append(Child(child))
             told.wait()
             lock.release()
-            process.join()
+        children[0].join()
         assert section.count == contended
         assert_at_rest(lock)
 

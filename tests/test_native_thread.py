@@ -18,6 +18,7 @@ import anyio.lowlevel
 import anyio.to_thread
 import pytest
 
+import staging
 from anylock import ThreadLock, make_lock
 from backends import Backend, run
 
@@ -329,3 +330,37 @@ def test_there_is_no_room_for_other_attributes() -> None:
     lock: Any = make_lock("thread")
     with pytest.raises(AttributeError):
         lock.holder = "me"
+
+
+def test_a_grant_that_is_given_up_is_no_deadlock(backend: Backend) -> None:
+    # Cancelled when the lock was granted already, a task comes straight back, while
+    # another thread still has to carry out that it gave up.
+    lock = make_lock("thread")
+    entered: list[str] = []
+
+    async def task(scope: anyio.CancelScope) -> None:
+        with scope:
+            async with lock:
+                entered.append("cancelled")
+        async with lock:
+            entered.append("came back")
+
+    async def main() -> None:
+        scope = anyio.CancelScope()
+        assert lock.try_acquire()
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(task, scope)
+            await staging.queued(lock)
+            bridge = staging.bridge_of(lock)
+            lock.release()
+            staging.until(lambda: staging.granted(lock))
+            assert bridge._running.acquire(timeout=staging.PATIENCE)
+            scope.cancel()
+            for _ in range(5):
+                await anyio.lowlevel.checkpoint()
+            bridge._running.release()
+            bridge._run_steps()
+
+    run(backend, main)
+    assert entered == ["came back"]
+    staging.assert_at_rest(lock)

@@ -209,6 +209,7 @@ class Bridge:
         if (
             timeout is None
             and holder is not None
+            and holder.resumed
             and _parking.same_actor(holder.actor, _parking.current_actor())
         ):
             raise WouldDeadlock("this task holds it", "release it first", name)

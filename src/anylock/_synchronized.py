@@ -42,7 +42,7 @@ def synchronized(lock: Lock | str, *, timeout: float | None = None) -> Decorator
         ValueError: `timeout` is negative or NaN.
         LockTimeout: When calling, the time is over.
     """
-    if not isinstance(lock, (str, Lock)):  # pyright: ignore[reportUnnecessaryIsInstance]
+    if inspect.isclass(lock) or not isinstance(lock, (str, Lock)):  # pyright: ignore[reportUnnecessaryIsInstance]
         message = (
             f"synchronized() needs a lock, or the name of the attribute that holds "
             f"one, not {lock!r}; write @synchronized(lock)"
@@ -101,7 +101,7 @@ def _refuse_unsuitable(function: Any) -> None:
         reason = "is a static or class method: put @synchronized below that decorator"
     elif inspect.isclass(function):
         reason = "is a class: decorate its methods"
-    elif not inspect.isroutine(function):
+    elif not callable(function) or not hasattr(function, "__qualname__"):
         reason = "is not a function"
     if reason is not None:
         message = f"cannot synchronize {function!r}: it {reason}"
