@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from anylock import Lock
 
 OURS = str(Path(anylock.__file__).parent)
-MOST = 150
+MOST = 1000
 """More than there are points on any of the paths."""
 
 

@@ -248,7 +248,7 @@ def test_loop_is_closed_amid_a_grant(kind: LockKind, follower: str) -> None:
     acquire(lock)
     task = loop.create_task(one())
     loop.run_until_complete(asyncio.sleep(0))
-    until(lambda: bridge_of(lock)._turnstile.locked())
+    until(bridge_of(lock)._turnstile.locked)
     with in_thread(follow):
         if follower == "task":
             until(lambda: waiting(lock) == 2)

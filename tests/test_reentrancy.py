@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import threading
 from typing import TYPE_CHECKING
 
 import pytest
 
 from anylock import LockTimeout, make_lock
 from interruptions import interrupt_at, run_points, still_works
-from staging import PATIENCE, Section, all_done, in_thread
+from staging import PATIENCE, Section, all_done
 
 if TYPE_CHECKING:
     from anylock import Lock, LockKind
@@ -62,46 +61,6 @@ def test_handler_uses_the_lock_at_every_point(kind: LockKind, holder: str) -> No
         assert section.count >= 2
         assert section.overlaps == 0
         still_works(lock)
-
-    run_points(attempt, parks=False)
-
-
-@bridged
-def test_handler_waits_for_another_thread_at_every_point(kind: LockKind) -> None:
-    """A handler that waits for a thread gets the lock, whatever it interrupted."""
-
-    def attempt(point: int, where: list[str]) -> None:
-        lock = make_lock(kind)
-        section = Section()
-        held, leave = threading.Event(), threading.Event()
-
-        def holder() -> None:
-            with lock:
-                held.set()
-                leave.wait(PATIENCE)
-
-        def handler() -> None:
-            leave.set()
-            with lock.hold(PATIENCE / 4):
-                section.update()
-
-        async def one() -> None:
-            async with lock:
-                section.update()
-
-        async def main() -> None:
-            waiter = asyncio.ensure_future(one())
-            with interrupt_at(point, handler, where):
-                await asyncio.sleep(0)
-                await asyncio.sleep(0)
-            leave.set()
-            await asyncio.wait_for(waiter, PATIENCE)
-
-        with in_thread(holder):
-            assert held.wait(PATIENCE)
-            asyncio.run(main())
-        still_works(lock)
-        assert (section.count, section.overlaps) == (1 + len(where), 0)
 
     run_points(attempt, parks=False)
 

@@ -116,8 +116,8 @@ class Bridge:
         """The steps; the first of them may be running."""
         self._steps = 0
         """How many have been carried out."""
-        self._running = _thread.allocate_lock()
-        """Held by whoever runs the steps."""
+        self._running: Any = _thread.RLock()
+        """Held by whoever runs the steps. It is asked who owns it, not re-entered."""
         self._helping = False
         """Whether a helper thread is on its way."""
         self._turnstile = _thread.allocate_lock()
@@ -272,7 +272,7 @@ class Bridge:
             if timeout is None and not _parking.runs_elsewhere(holder.actor):
                 reason = "a task of this thread's event loop holds it"
                 raise WouldDeadlock(reason, "use 'async with' in tasks", name)
-        elif me.parks_tasks:
+        elif me.parks_tasks and not self._amid_steps():
             return self._block_loop_thread(timeout)
         return self._block_politely(timeout)
 
@@ -325,7 +325,7 @@ class Bridge:
     def _run_steps(self) -> None:
         # The test is repeated after the release: who left a step while we were
         # about to stop saw `_running` taken and relies on us.
-        while self._mail and self._running.acquire(False):
+        while self._mail and not self._amid_steps() and self._running.acquire(False):
             try:
                 while self._mail:
                     try:
@@ -335,6 +335,11 @@ class Bridge:
                         self._mail.popleft()
             finally:
                 self._running.release()
+
+    def _amid_steps(self) -> bool:
+        """Say whether a frame of this thread, below us, runs the steps."""
+        amid: bool = self._running._is_owned()  # noqa: SLF001 - as in threading
+        return amid
 
     def _enqueue(self, waiter: Waiter) -> None:
         self._queue[waiter] = None

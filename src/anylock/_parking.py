@@ -255,7 +255,7 @@ class AsyncioWaiter(Waiter):
             if asyncio_loop() is not self.loop:
                 self.loop.call_soon_threadsafe(_Wake(self, future))
                 return not self.gone  # or it was closed amid the call, before it took
-            elif not future.done():
+            if not future.done():
                 future.set_result(None)
         except RuntimeError:  # the loop is closed
             return False
