@@ -57,16 +57,18 @@ _HOMES = {
 }
 
 
-def __getattr__(name: str) -> object:
-    # On first use: each of these imports more than everybody needs.
-    if name not in _HOMES:
-        message = f"module 'anylock' has no attribute {name!r}"
-        raise AttributeError(message)
-    from importlib import import_module  # noqa: PLC0415 - only here
+if not TYPE_CHECKING:  # or they would take any name for one of these
 
-    found: object = getattr(import_module(f"anylock.{_HOMES[name]}"), name)
-    globals()[name] = found
-    return found
+    def __getattr__(name: str) -> object:
+        # On first use: each of these imports more than everybody needs.
+        if name not in _HOMES:
+            message = f"module 'anylock' has no attribute {name!r}"
+            raise AttributeError(message)
+        from importlib import import_module  # noqa: PLC0415 - only here
+
+        found: object = getattr(import_module(f"anylock.{_HOMES[name]}"), name)
+        globals()[name] = found
+        return found
 
 
 def __dir__() -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import sys
 from multiprocessing import synchronize
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Literal
@@ -53,7 +54,8 @@ class CarefulProcessLock(BridgedLock, synchronize.Lock):
         """
         if blocking is not None:
             block = blocking
-        if self._bridge is not None:
+        # Whatever is odd about the arguments, the C method shall say so.
+        if self._bridge is not None and isinstance(block, int):  # pyright: ignore[reportUnnecessaryIsInstance]
             bridge = self._careful_bridge()
             if bridge is not None:
                 wait = None if timeout is None else max(0.0, timeout)
@@ -168,7 +170,10 @@ class ProcessLock(CarefulProcessLock, metaclass=NativeSlots):
                 f"not {context!r}"
             )
             raise TypeError(message)
-        super().__init__(ctx=context or multiprocessing.get_context())
+        context = context or multiprocessing.get_context()
+        # Up to Python 3.11 the base class does not look at this.
+        self._is_fork_ctx = context.get_start_method() == "fork"
+        super().__init__(ctx=context)
 
     def _make_methods(self) -> None:
         # The hook by which the base class fills in its methods, here and in a child.
@@ -204,16 +209,14 @@ class ProcessLock(CarefulProcessLock, metaclass=NativeSlots):
         try:
             state = base.__getstate__()
         except RuntimeError as error:
-            message = (
-                f"{error} Pass the lock when the process is started: "
-                f"Process(args=(lock,)), or Pool(initializer=..., initargs=(lock,)), "
-                f"of the context that the lock was made for"
-            )
-            raise RuntimeError(message) from None
+            raise _not_to_be_sent(str(error)) from None
+        if self._is_fork_ctx and sys.platform != "win32":
+            raise _not_to_be_sent("A lock of a fork context was sent to another one.")
         return (state, self._name)
 
     def __setstate__(self, state: tuple[Any, ...]) -> None:
         self._bridge = None
+        self._is_fork_ctx = False
         inner, self._name = state
         base: Any = super()
         base.__setstate__(inner)
@@ -222,3 +225,11 @@ class ProcessLock(CarefulProcessLock, metaclass=NativeSlots):
         if self._name is None:
             return super().__repr__()
         return f"{super().__repr__()[:-1]} name={self._name!r}>"
+
+
+def _not_to_be_sent(reason: str) -> RuntimeError:
+    return RuntimeError(
+        f"{reason} Pass the lock when the process is started: Process(args=(lock,)), or "
+        f"Pool(initializer=..., initargs=(lock,)), of the context that the lock was "
+        f"made for"
+    )

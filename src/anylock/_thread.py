@@ -60,7 +60,8 @@ class CarefulThreadLock(BridgedLock):
                 `threading.TIMEOUT_MAX`.
         """
         bridge = self._careful_bridge()
-        if bridge is not None:
+        # Whatever is odd about the arguments, the C method shall say so.
+        if bridge is not None and isinstance(blocking, int):  # pyright: ignore[reportUnnecessaryIsInstance]
             if not blocking and timeout == -1:
                 return bridge.try_block()
             if blocking and (timeout == -1 or 0 <= timeout <= TIMEOUT_MAX):
