@@ -56,7 +56,7 @@ def run_pytest(session: nox.Session, *command: str, trio: bool) -> None:
     # Told that trio is required, the tests fail without it instead of skipping.
     session.run(
         *command,
-        *("-n", "2", *session.posargs),
+        *("-n", "auto", *session.posargs),
         env={"ANYLOCK_REQUIRE_TRIO": "1" if trio else None},
     )
 

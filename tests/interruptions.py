@@ -91,7 +91,7 @@ def run_points(
                 raise AssertionError(where) from error
         assert points > 2
 
-    with in_thread(run):
+    with in_thread(run, patience=110):  # all points together
         pass
 
 

@@ -144,7 +144,9 @@ def use(lock: Lock) -> None:
 
 
 @contextmanager
-def in_thread(function: Callable[[], object]) -> Generator[threading.Thread]:
+def in_thread(
+    function: Callable[[], object], patience: float = PATIENCE
+) -> Generator[threading.Thread]:
     """Run a function in another thread; join it, and raise what it raised."""
     raised: list[BaseException] = []
 
@@ -159,7 +161,7 @@ def in_thread(function: Callable[[], object]) -> Generator[threading.Thread]:
     try:
         yield thread
     finally:
-        thread.join(PATIENCE)
+        thread.join(patience)
     assert not thread.is_alive(), "the thread never ended"
     for error in raised:
         raise error

@@ -229,7 +229,7 @@ class ProcessLock(CarefulProcessLock, metaclass=NativeSlots):
 
 def _not_to_be_sent(reason: str) -> RuntimeError:
     return RuntimeError(
-        f"{reason} Pass the lock when the process is started: Process(args=(lock,)), or "
-        f"Pool(initializer=..., initargs=(lock,)), of the context that the lock was "
+        f"{reason} Pass the lock when the process is started: Process(args=(lock,)), "
+        f"or Pool(initializer=..., initargs=(lock,)), of the context that the lock was "
         f"made for"
     )
