@@ -5,6 +5,7 @@ What is private to the locks is known here and nowhere else in these tests.
 
 from __future__ import annotations
 
+import faulthandler
 import threading
 import types
 from contextlib import contextmanager
@@ -162,7 +163,9 @@ def in_thread(
         yield thread
     finally:
         thread.join(patience)
-    assert not thread.is_alive(), "the thread never ended"
+    if thread.is_alive():
+        faulthandler.dump_traceback()
+        raise AssertionError("the thread never ended")
     for error in raised:
         raise error
 

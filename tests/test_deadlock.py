@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
+import queue
 import threading
 from typing import TYPE_CHECKING, cast
 
@@ -29,7 +30,6 @@ from staging import (
     queued,
     until,
     until_in_task,
-    use,
     waiting,
 )
 
@@ -308,26 +308,28 @@ def test_dead_threads_hold_nothing(kind: LockKind) -> None:
     """Line 14: thread idents are used again, and say nothing about who holds it."""
     lock = make_lock(kind)
     loop = asyncio.new_event_loop()
-    idents: set[int] = set()
+    idents: queue.Queue[int] = queue.Queue()
 
     def first() -> None:
-        idents.add(threading.get_ident())
+        idents.put(threading.get_ident())
         loop.run_until_complete(enter(lock))
 
     def stranger() -> None:
-        idents.add(threading.get_ident())
-        refused(lock)
-        started.set()
-        use(lock)  # waits; were it taken for the holder, it would be told a deadlock
+        idents.put(threading.get_ident())
+        if threading.get_ident() == dead:
+            with lock:  # waits; it would be told of a deadlock, were it the holder
+                pass
 
     with in_thread(first):
-        pass
-    started = threading.Event()
-    with in_thread(stranger):
-        assert started.wait(PATIENCE)
-        lock.release()
+        dead = idents.get(timeout=PATIENCE)
+    for _ in range(1000):
+        with in_thread(stranger):
+            if idents.get(timeout=PATIENCE) == dead:
+                refused(lock)
+                lock.release()
+                break
+    assert not lock.locked(), "no ident was used again"
     loop.close()
-    assert len(idents) == 1, "the ident was not used again; nothing was tested"
     assert_at_rest(lock)
 
 

@@ -9,6 +9,7 @@ test_deadlock.py. Here is what hides between two lines of code, or needs a failu
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import threading
 from collections import OrderedDict
@@ -19,7 +20,7 @@ import anyio
 import pytest
 from anyio.lowlevel import checkpoint
 
-from anylock import make_lock
+from anylock import LockTimeout, make_lock
 from backends import ASYNCIO, Backend, run
 from staging import (
     PATIENCE,
@@ -192,6 +193,77 @@ def test_task_comes_back_before_its_withdrawal_is_carried_out(
         assert_at_rest(lock)
 
     run(backend, main)
+
+
+@bridged
+def test_thread_gives_up_while_another_takes_a_grant_back_for_it(
+    kind: LockKind, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A loop's thread blocks before a task of its own that was granted the lock.
+
+    Another thread carries that out, and is just about to take the grant back when the
+    time of the blocking thread is over. So the task runs, and has the lock.
+    """
+    from anylock._blocking import BlockedThread
+
+    goes_on = [threading.Event(), threading.Event(), threading.Event()]
+    amid, looked, gave = threading.Event(), threading.Event(), threading.Event()
+    look, give = BlockedThread.keeps_from_running, BlockedThread._unpark
+
+    def step() -> None:
+        amid.set()
+        assert goes_on[0].wait(PATIENCE)
+
+    def keeps_from_running(blocked: BlockedThread, waiter: Any) -> bool:
+        found = look(blocked, waiter)
+        looked.set()
+        goes_on[1].wait(0.5)
+        return found
+
+    def unpark(blocked: BlockedThread) -> bool:
+        gave.set()
+        goes_on[2].wait(0.5)
+        return give(blocked)
+
+    async def main() -> None:
+        lock = make_lock(kind)
+
+        async def one() -> None:
+            async with lock:
+                goes_on[1].set()
+                # Without a bug the grant is not given to the one who gave up.
+                gave.wait(0.1)
+            goes_on[2].set()
+
+        def open_gate() -> None:
+            until(lambda: len(bridge_of(lock)._mail) > 1)
+            goes_on[0].set()
+
+        acquire(lock)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(one)
+            await queued(lock)
+            lock.release()
+            until(lambda: granted(lock) and not bridge_of(lock)._mail)
+            with in_thread(lambda: bridge_of(lock)._do(step)):
+                assert amid.wait(PATIENCE)
+                monkeypatch.setattr(
+                    BlockedThread, "keeps_from_running", keeps_from_running
+                )
+                monkeypatch.setattr(BlockedThread, "_unpark", unpark)
+                with (
+                    in_thread(open_gate),
+                    contextlib.suppress(LockTimeout),
+                    lock.hold(0.05),
+                ):
+                    pass
+                assert looked.is_set()
+                await checkpoint()
+                await checkpoint()
+        monkeypatch.undo()
+        assert_at_rest(lock)
+
+    run(ASYNCIO, main)
 
 
 class ClosedAmidACall(asyncio.SelectorEventLoop):

@@ -159,6 +159,8 @@ class AsyncLock:
         owner = self._owner
         if type(owner) is _parking.ThreadMarker:
             self._run_in_loop(self._pass_on)
+        elif isinstance(owner, _parking.Waiter) and not owner.resumed:
+            raise LockNotHeldError(self._name)  # granted, but not held yet
         elif self._waiters or owner is None:
             self._pass_on()
         else:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 class BlockedThread(Waiter):
     """An event-loop thread that blocks in a sync acquire, queued among the tasks."""
 
-    __slots__ = ("_bell", "loop")
+    __slots__ = ("_bell", "loop", "withdrawn")
 
     def __init__(self) -> None:
         self.actor = self.thread = this_thread.marker
@@ -25,6 +25,8 @@ class BlockedThread(Waiter):
         self.loop = _parking.asyncio_loop() if "asyncio" in sys.modules else None
         self._bell = _thread.allocate_lock()
         self._bell.acquire()
+        self.withdrawn = _thread.allocate_lock()
+        self.withdrawn.acquire()
 
     def _unpark(self) -> bool:
         self._bell.release()

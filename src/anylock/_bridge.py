@@ -49,7 +49,13 @@ _SLICE = 1.0
 _bridges: weakref.WeakSet[Bridge] = weakref.WeakSet()
 
 
+_forking: Any = None
+"""In a forked child, the marker of the thread that forked: the only one there is."""
+
+
 def _disown_in_child() -> None:
+    global _forking  # noqa: PLW0603 - one per process is the meaning
+    _forking = this_thread.marker
     for bridge in _bridges:
         bridge.of_this_process = False
 
@@ -128,9 +134,14 @@ class Bridge:
     def inherit(self, old: Bridge) -> None:
         """Take over from the bridge of the process that forked this one."""
         holder = old.holder
-        if holder is not None and holder.thread is this_thread.marker:
+        if holder is None or holder.thread is not _forking:
+            return
+        if holder.resumed:
             # A new one, because asyncio denies in the child that its loop runs.
-            self.holder = Holder() if holder.resumed else holder
+            self.holder = Holder()
+            self.holder.thread = _forking
+        else:
+            self._release()  # the grant is the parent's
 
     @property
     def busy(self) -> bool:
@@ -290,10 +301,17 @@ class Bridge:
             if blocked.block(timeout):
                 return True
         except BaseException:
-            self._do(partial(self._withdraw, blocked))
+            self._withdraw_thread(blocked)
             raise
-        self._do(partial(self._withdraw, blocked))
+        self._withdraw_thread(blocked)
         return False
+
+    def _withdraw_thread(self, blocked: BlockedThread) -> None:
+        # Until it is carried out, another thread may be about to take a grant back
+        # from a task of this thread, which must not run meanwhile.
+        self._do(partial(self._withdraw, blocked))
+        self._do(blocked.withdrawn.release)
+        blocked.withdrawn.acquire()
 
     def _block_politely(self, timeout: float | None) -> bool:
         # The helper holds the turnstile while it waits for the lock, so nobody who

@@ -145,7 +145,8 @@ class BridgedLock:
         return entered
 
     def _leave_task(self, bridge: Bridge) -> None:
-        if bridge.holder is None:
+        holder = bridge.holder
+        if holder is None or not holder.resumed:  # granted is not held yet
             raise LockNotHeldError(self.name)
         bridge.leave()
         self._go_native(bridge)

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from anylock._async import AsyncLock
     from anylock._process import ProcessLock
-    from anylock._protocol import Lock, LockKind
+    from anylock._protocol import Lock
     from anylock._thread import ThreadLock
 else:
 
@@ -47,11 +47,7 @@ def make_lock(
     kind: Literal["async"], *, name: str | None = None, fast_acquire: bool = False
 ) -> AsyncLock: ...
 @overload
-def make_lock(kind: LockKind | None = None, *, name: str | None = None) -> Lock: ...
-@overload
-def make_lock(
-    kind: str | None = None, *, name: str | None = None, **options: Any
-) -> Lock: ...
+def make_lock(kind: str | None = None, *, name: str | None = None) -> Lock: ...
 def make_lock(
     kind: str | None = None, *, name: str | None = None, **options: Any
 ) -> Lock:

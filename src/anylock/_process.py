@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import sys
 from multiprocessing import synchronize
+from threading import TIMEOUT_MAX
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -58,7 +59,7 @@ class CarefulProcessLock(BridgedLock, synchronize.Lock):
         if self._bridge is not None and isinstance(block, int):  # pyright: ignore[reportUnnecessaryIsInstance]
             bridge = self._careful_bridge()
             if bridge is not None:
-                wait = None if timeout is None else max(0.0, timeout)
+                wait = None if timeout is None else max(0.0, min(timeout, TIMEOUT_MAX))
                 return bridge.block(wait, self.name) if block else bridge.try_block()
         acquired: bool = self._semlock.acquire(block, timeout)
         return acquired

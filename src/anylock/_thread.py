@@ -108,6 +108,18 @@ class CarefulThreadLock(BridgedLock):
         """Say whether anybody holds the lock at this moment."""
         return self._inner.locked()
 
+    def acquire_lock(self, blocking: bool = True, timeout: float = -1) -> bool:  # noqa: FBT001, FBT002 - threading's signature
+        """Acquire the lock: an old name that `threading.Lock` has for `acquire`."""
+        return self.acquire(blocking, timeout)
+
+    def release_lock(self) -> None:
+        """Release the lock: an old name that `threading.Lock` has for `release`."""
+        self.release()
+
+    def locked_lock(self) -> bool:
+        """Say if it is held: an old name that `threading.Lock` has for `locked`."""
+        return self.locked()
+
     def try_acquire(self) -> bool:
         """Take the lock if that needs no waiting; say whether it was taken."""
         return self.acquire(False)
@@ -128,7 +140,8 @@ class ThreadLock(CarefulThreadLock, metaclass=NativeSlots):
     faster than through a wrapper, and a signal handler that raises cannot leave
     it locked.
 
-    Safe to use from threads, tasks and signal handlers. In a forked child it is as
+    Safe to use from threads and tasks; signal handlers and finalizers may release it
+    and `try_acquire` it. In a forked child it is as
     the fork found it, without the parent's waiting tasks: if another thread held
     it, it stays held unless `reset_after_fork` was set.
 
