@@ -37,9 +37,9 @@ def interrupt(*_signal: object) -> None:
 
 @contextmanager
 def interrupt_at(
-    point: int, handler: Callable[[], object], where: list[str]
+    point: int, handler: Callable[[], object], where: list[str], code_of: str = OURS
 ) -> Generator[None]:
-    """Run the handler once, at the `point`-th point in our code, and tell `where`.
+    """Run the handler once, at the `point`-th point of our code, and tell `where`.
 
     If there are fewer points it is not run.
     """
@@ -48,7 +48,7 @@ def interrupt_at(
     def profile(frame: FrameType, event: str, arg: Any) -> None:
         nonlocal points
         code = frame.f_code
-        if event in {"call", "c_return"} and code.co_filename.startswith(OURS):
+        if event in {"call", "c_return"} and code.co_filename.startswith(code_of):
             points += 1
             if points == point:
                 sys.setprofile(None)

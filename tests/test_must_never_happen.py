@@ -266,6 +266,49 @@ def test_thread_gives_up_while_another_takes_a_grant_back_for_it(
     run(ASYNCIO, main)
 
 
+@bridged
+def test_loop_of_a_waiter_ends_while_another_looks_at_it(
+    kind: LockKind, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A loop that is closed now may have run the waiter a moment ago.
+
+    Who looks for waiters that are gone is stopped between its two questions: whether
+    the waiter has run since the grant, and whether its loop is closed.
+    """
+    from anylock._parking import AsyncioWaiter
+
+    lock = make_lock(kind)
+    section = Section()
+    stopped, go_on = threading.Event(), threading.Event()
+    look = vars(AsyncioWaiter)["gone"].fget
+    loop = asyncio.new_event_loop()
+
+    def gone(waiter: AsyncioWaiter) -> bool:
+        if waiter.loop is loop and not stopped.is_set():
+            stopped.set()
+            go_on.wait(PATIENCE)
+        return bool(look(waiter))
+
+    async def one() -> None:
+        async with lock:
+            with section:
+                await asyncio.sleep(0)
+
+    acquire(lock)
+    task = loop.create_task(one())
+    loop.run_until_complete(asyncio.sleep(0))
+    lock.release()
+    until(lambda: granted(lock) and not bridge_of(lock)._mail)
+    monkeypatch.setattr(AsyncioWaiter, "gone", property(gone))
+    with in_thread(lambda: asyncio.run(all_done(one, one))):
+        assert stopped.wait(PATIENCE)
+        loop.run_until_complete(task)
+        loop.close()
+        go_on.set()
+    assert (section.count, section.overlaps) == (3, 0)
+    assert_at_rest(lock)
+
+
 class ClosedAmidACall(asyncio.SelectorEventLoop):
     """Is closed while another thread is just calling `call_soon_threadsafe`.
 

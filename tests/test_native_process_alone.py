@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import copy
 import gc
 import multiprocessing
@@ -178,3 +179,25 @@ def test_nothing_is_left_behind(start_method: str, tmp_path: Path) -> None:
     )
     assert done.stderr == ""
     assert done.stdout == "[0, 0]\n"
+
+
+def test_the_helper_ends_before_its_process_does() -> None:
+    """Or it takes the lock when no thread of the process runs any more."""
+    lock = make_lock("process")
+    waits: list[Any] = []
+
+    async def wait() -> None:
+        waits.append(lock.__aenter__())
+        waits[0].send(None)
+
+    with lock:
+        asyncio.run(wait())
+        bridge = lock._bridge
+        assert bridge is not None
+        assert bridge._helping
+        bridge.retire()  # as at the end of the process
+        assert not bridge._helping
+    assert not lock.locked()
+    waits[0].close()
+    assert lock.try_acquire()
+    lock.release()

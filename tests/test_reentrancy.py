@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from typing import TYPE_CHECKING
+import signal
+import sys
+import threading
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from anylock import LockTimeout, make_lock
 from interruptions import interrupt_at, run_points, still_works
-from staging import PATIENCE, Section, all_done
+from staging import PATIENCE, Section, all_done, enter, queued, until
 
 if TYPE_CHECKING:
     from anylock import Lock, LockKind
@@ -103,3 +106,75 @@ def test_finalizer_uses_the_lock_amid_a_step(kind: LockKind) -> None:
         gc.unfreeze()
     gc.collect()
     assert len(runs) > 3
+
+
+@bridged
+def test_handler_releases_the_lock_while_the_loop_is_idle(kind: LockKind) -> None:
+    """The waiter is of the loop that the handler interrupts, and asleep in `select`."""
+    lock = make_lock(kind)
+    main_thread = threading.get_ident()
+    entered, woken = threading.Event(), threading.Event()
+
+    def idle() -> bool:
+        frame = sys._current_frames()[main_thread]
+        return frame.f_code.co_name == "select"
+
+    def send(loop: asyncio.AbstractEventLoop) -> None:
+        until(idle)
+        signal.pthread_kill(main_thread, signal.SIGUSR1)
+        if entered.wait(PATIENCE / 4):
+            woken.set()
+        else:
+            loop.call_soon_threadsafe(lambda: None)
+
+    async def one() -> None:
+        async with lock:
+            entered.set()
+
+    async def main() -> None:
+        await enter(lock)
+        task = asyncio.ensure_future(one())
+        await queued(lock)
+        sending = asyncio.to_thread(send, asyncio.get_running_loop())
+        await asyncio.gather(task, sending)
+
+    old = signal.signal(signal.SIGUSR1, lambda *_: lock.release())
+    try:
+        asyncio.run(main())
+    finally:
+        signal.signal(signal.SIGUSR1, old)
+    assert woken.is_set()
+    still_works(lock)
+
+
+@bridged
+def test_handler_releases_the_lock_while_trio_cancels_the_waiter(
+    trio: Any, kind: LockKind
+) -> None:
+    """trio is amid its own bookkeeping of the very task that is to be woken."""
+    inside = str(trio.__path__[0])
+
+    def attempt(point: int, where: list[str]) -> None:
+        lock = make_lock(kind)
+        section = Section()
+
+        async def one(scope: Any) -> None:
+            with scope:
+                async with lock:
+                    section.update()
+
+        async def main() -> None:
+            scope = trio.CancelScope()
+            async with trio.open_nursery() as nursery:
+                await enter(lock)
+                nursery.start_soon(one, scope)
+                await queued(lock)
+                with interrupt_at(point, lock.release, where, inside):
+                    scope.cancel()
+                if not where:
+                    lock.release()
+
+        trio.run(main)
+        still_works(lock)
+
+    run_points(attempt)

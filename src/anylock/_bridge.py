@@ -25,7 +25,7 @@ import os
 import weakref
 from collections import OrderedDict, deque
 from functools import partial
-from time import monotonic
+from time import monotonic, sleep
 from typing import TYPE_CHECKING, Any
 
 from anylock import _parking
@@ -43,7 +43,7 @@ Eventual fairness as in the mutexes of WebKit's WTF (Pizlo, "Locking in WebKit",
 2016) and of Go, which use 1 ms.
 """
 
-_SLICE = 1.0
+_SLICE = 0.1
 """Seconds after which the helper looks whether anybody still waits."""
 
 _bridges: weakref.WeakSet[Bridge] = weakref.WeakSet()
@@ -91,6 +91,7 @@ class Bridge:
         "_mail",
         "_queue",
         "_release",
+        "_retired",
         "_running",
         "_steps",
         "_tenure_ends",
@@ -126,6 +127,8 @@ class Bridge:
         """Held by whoever runs the steps. It is asked who owns it, not re-entered."""
         self._helping = False
         """Whether a helper thread is on its way."""
+        self._retired = False
+        """Whether no helper may start any more."""
         self._turnstile = _thread.allocate_lock()
         """Held by the helper while it waits for the lock."""
         self._tenure_ends: float | None = None
@@ -142,6 +145,19 @@ class Bridge:
             self.holder.thread = _forking
         else:
             self._release()  # the grant is the parent's
+
+    def retire(self) -> None:
+        """Let the helper end before this process does.
+
+        Or else it may take a lock between processes just when the interpreter has
+        stopped running threads, and the lock is taken for ever.
+        """
+        self._retired = True
+        with self._turnstile:  # the helper leaves it within a slice
+            pass
+        deadline = monotonic() + _SLICE
+        while self._helping and monotonic() < deadline:
+            sleep(0.001)  # it is giving back what it got
 
     @property
     def busy(self) -> bool:
@@ -439,7 +455,7 @@ class Bridge:
             self._summon_helper()
 
     def _summon_helper(self) -> None:
-        if not self._queue or self._helping:
+        if not self._queue or self._helping or self._retired:
             return
         self._helping = True
         try:
@@ -455,7 +471,7 @@ class Bridge:
     def _help(self) -> None:
         acquired = False
         with self._turnstile:
-            while self._queue and not acquired:
+            while self._queue and not acquired and not self._retired:
                 acquired = self._acquire(True, _SLICE)
         self._do(partial(self._helped, acquired))
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import multiprocessing
 import sys
-from multiprocessing import synchronize
+import weakref
+from multiprocessing import synchronize, util
 from threading import TIMEOUT_MAX
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Literal
@@ -118,6 +119,12 @@ class CarefulProcessLock(BridgedLock, synchronize.Lock):
                 return False
         return True
 
+    def _make_bridge(self) -> Bridge:
+        bridge = super()._make_bridge()
+        # Not atexit, which does not run in the children of multiprocessing.
+        util.Finalize(bridge, _retire, (weakref.ref(bridge),), exitpriority=100)
+        return bridge
+
     def _inner_methods(self) -> tuple[Callable[..., bool], Callable[[], None]]:
         return self._semlock.acquire, self._semlock.release
 
@@ -226,6 +233,12 @@ class ProcessLock(CarefulProcessLock, metaclass=NativeSlots):
         if self._name is None:
             return super().__repr__()
         return f"{super().__repr__()[:-1]} name={self._name!r}>"
+
+
+def _retire(bridge: weakref.ref[Bridge]) -> None:
+    found = bridge()
+    if found is not None:
+        found.retire()
 
 
 def _not_to_be_sent(reason: str) -> RuntimeError:
