@@ -274,7 +274,7 @@ class AsyncLock:
 
     def _pass_over_the_gone(self) -> None:
         owner = self._owner
-        if isinstance(owner, _parking.Waiter) and not owner.resumed and owner.gone:
+        if isinstance(owner, _parking.Waiter) and owner.lost_its_loop():
             owner.granted = False
             self._pass_on()
 

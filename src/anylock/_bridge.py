@@ -305,7 +305,7 @@ class Bridge:
 
     def _pass_over_the_gone(self) -> None:
         holder = self.holder
-        if isinstance(holder, Waiter) and not holder.resumed and holder.gone:
+        if isinstance(holder, Waiter) and holder.lost_its_loop():
             self._do(self._serve)
 
     def _block_loop_thread(self, timeout: float | None) -> bool:
@@ -442,7 +442,7 @@ class Bridge:
     def _serve(self) -> None:
         """Restore the invariant: somebody is on the way to those who wait."""
         holder = self.holder
-        if isinstance(holder, Waiter) and not holder.resumed and holder.gone:
+        if isinstance(holder, Waiter) and holder.lost_its_loop():
             holder.granted = False  # its event loop was closed before it could run
             self._grant()
             return

@@ -192,6 +192,11 @@ class Waiter:
         """Whether the waiter can never run again."""
         return False
 
+    def lost_its_loop(self) -> bool:
+        """Say whether its loop was closed before it ran again."""
+        # In this order: before the loop is closed it may still run, accept, and leave.
+        return self.gone and not self.resumed
+
     def grant(self) -> bool:
         """Give the lock and let the waiter run; False if its loop is gone."""
         self.granted = True
@@ -252,7 +257,9 @@ class AsyncioWaiter(Waiter):
         self._future = None
         try:
             # Not by the thread: a loop may go on in another one than it began in.
-            if asyncio_loop() is not self.loop:
+            # Outside of tasks it may be a signal handler, while the loop sleeps.
+            here = asyncio_loop() is self.loop and only_here(asyncio_actor())
+            if not here:
                 self.loop.call_soon_threadsafe(_Wake(self, future))
                 return not self.gone  # or it was closed amid the call, before it took
             if not future.done():
@@ -348,8 +355,10 @@ class TrioWaiter(Waiter):
             trio_lowlevel.reschedule(self.actor)
 
     def _abort(self, _raise_cancel: Callable[[], Any]) -> Any:
-        self._parked = False
-        return trio_lowlevel.Abort.SUCCEEDED
+        if self._parked:
+            self._parked = False
+            return trio_lowlevel.Abort.SUCCEEDED
+        return trio_lowlevel.Abort.FAILED  # a signal handler has just woken it
 
     async def wait(self, timeout: float | None) -> bool:
         """Park until granted; False when `timeout` seconds are over.
