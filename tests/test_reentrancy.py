@@ -7,7 +7,7 @@ import gc
 import signal
 import sys
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -145,36 +145,3 @@ def test_handler_releases_the_lock_while_the_loop_is_idle(kind: LockKind) -> Non
         signal.signal(signal.SIGUSR1, old)
     assert woken.is_set()
     still_works(lock)
-
-
-@bridged
-def test_handler_releases_the_lock_while_trio_cancels_the_waiter(
-    trio: Any, kind: LockKind
-) -> None:
-    """trio is amid its own bookkeeping of the very task that is to be woken."""
-    inside = str(trio.__path__[0])
-
-    def attempt(point: int, where: list[str]) -> None:
-        lock = make_lock(kind)
-        section = Section()
-
-        async def one(scope: Any) -> None:
-            with scope:
-                async with lock:
-                    section.update()
-
-        async def main() -> None:
-            scope = trio.CancelScope()
-            async with trio.open_nursery() as nursery:
-                await enter(lock)
-                nursery.start_soon(one, scope)
-                await queued(lock)
-                with interrupt_at(point, lock.release, where, inside):
-                    scope.cancel()
-                if not where:
-                    lock.release()
-
-        trio.run(main)
-        still_works(lock)
-
-    run_points(attempt)
