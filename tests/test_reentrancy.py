@@ -138,7 +138,7 @@ def test_handler_releases_the_lock_while_the_loop_is_idle(kind: LockKind) -> Non
         sending = asyncio.to_thread(send, asyncio.get_running_loop())
         await asyncio.gather(task, sending)
 
-    old = signal.signal(signal.SIGUSR1, lambda *_: lock.release())
+    old = signal.signal(signal.SIGUSR1, lambda _number, _frame: lock.release())
     try:
         asyncio.run(main())
     finally:
