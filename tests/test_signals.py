@@ -72,7 +72,7 @@ def test_handler_raises_at_every_point_of_a_careful_with(
         context: Any = lock if timeout is None else lock.hold(timeout)
         with held_by_a_task(lock) as leave:
             assert not is_native(lock)
-            leaving = threading.Timer(0.001, leave)
+            leaving = threading.Timer(0.03, leave)  # when we wait for the lock
             leaving.start()
             try:
                 with interrupt_at(point, interrupt, where), context:
