@@ -343,11 +343,11 @@ asyncio.run(use())
 
 @pytest.mark.parametrize("adapter", ["AsyncLock", "ProcessLock", "ThreadLock"])
 def test_adapters_are_imported_on_first_use(adapter: str) -> None:
-    module = f"anylock._{adapter.removesuffix('Lock').lower()}"
+    module = f"anylock._{adapter.removesuffix('Lock').lower()}.lock"
     program = f"""
 import anylock
 assert not [m for m in sys.modules if m in
-            ("anylock._async", "anylock._process", "anylock._thread")]
+            ("anylock._async.lock", "anylock._process.lock", "anylock._thread.lock")]
 anylock.{adapter}
 assert {module!r} in sys.modules
 from anylock import {adapter}

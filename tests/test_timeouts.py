@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 import staging
 from anylock import Lock, LockTimeout, ProcessLock, ThreadLock, make_lock, synchronized
-from anylock._protocol import seconds
+from anylock._hold import seconds
 from backends import Backend, run
 
 if TYPE_CHECKING:

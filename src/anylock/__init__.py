@@ -22,11 +22,11 @@ from anylock._factory import make_lock
 # would take longer than all the rest.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from anylock._async import AsyncLock
-    from anylock._process import ProcessLock
+    from anylock._async.lock import AsyncLock
+    from anylock._process.lock import ProcessLock
     from anylock._protocol import Hold, Lock, LockKind
     from anylock._synchronized import synchronized
-    from anylock._thread import ThreadLock
+    from anylock._thread.lock import ThreadLock
 
 __version__ = "0.1.0"
 
@@ -47,12 +47,12 @@ __all__ = [
 ]
 
 _HOMES = {
-    "AsyncLock": "_async",
+    "AsyncLock": "_async.lock",
     "Hold": "_protocol",
     "Lock": "_protocol",
     "LockKind": "_protocol",
-    "ProcessLock": "_process",
-    "ThreadLock": "_thread",
+    "ProcessLock": "_process.lock",
+    "ThreadLock": "_thread.lock",
     "synchronized": "_synchronized",
 }
 

@@ -14,7 +14,7 @@ from types import MemberDescriptorType
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from anylock._errors import LockNotHeldError
-from anylock._protocol import TimedHold
+from anylock._hold import TimedHold
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -10,10 +10,10 @@ if TYPE_CHECKING:
     from multiprocessing.context import BaseContext
     from typing import Any, Literal, overload
 
-    from anylock._async import AsyncLock
-    from anylock._process import ProcessLock
+    from anylock._async.lock import AsyncLock
+    from anylock._process.lock import ProcessLock
     from anylock._protocol import Lock
-    from anylock._thread import ThreadLock
+    from anylock._thread.lock import ThreadLock
 else:
 
     def overload(function):  # noqa: ANN001, ANN202 - what remains of it at run time
@@ -21,9 +21,9 @@ else:
 
 
 _ADAPTERS: dict[str, tuple[str, str, frozenset[str]]] = {
-    "async": ("anylock._async", "AsyncLock", frozenset({"fast_acquire"})),
-    "process": ("anylock._process", "ProcessLock", frozenset({"context"})),
-    "thread": ("anylock._thread", "ThreadLock", frozenset({"reset_after_fork"})),
+    "async": ("anylock._async.lock", "AsyncLock", frozenset({"fast_acquire"})),
+    "process": ("anylock._process.lock", "ProcessLock", frozenset({"context"})),
+    "thread": ("anylock._thread.lock", "ThreadLock", frozenset({"reset_after_fork"})),
 }
 """Kind -> module, class, the options it takes beside the name."""
 

@@ -6,7 +6,8 @@ import functools
 import inspect
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
-from anylock._protocol import Lock, seconds
+from anylock._hold import seconds
+from anylock._protocol import Lock
 
 if TYPE_CHECKING:
     from collections.abc import Callable

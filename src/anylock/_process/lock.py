@@ -1,4 +1,4 @@
-"""The kind "process": a process and the processes it starts."""
+"""`ProcessLock`: a `multiprocessing.Lock` that tasks can wait for as well."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from anylock._bridged import BridgedLock, NativeSlots
 from anylock._errors import LockNotHeldError
-from anylock._protocol import checked_name
+from anylock._hold import checked_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""The kind "thread": threads, and tasks of any event loops, of one process."""
+"""`ThreadLock`: a `threading.Lock` that tasks can wait for as well."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 from anylock._bridged import BridgedLock, NativeSlots
 from anylock._errors import LockNotHeldError
-from anylock._protocol import checked_name
+from anylock._hold import checked_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable

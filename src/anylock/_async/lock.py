@@ -1,4 +1,4 @@
-"""The kind "async": tasks of one event loop, of asyncio or trio."""
+"""`AsyncLock`: a lock for the tasks of one event loop."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from anylock._errors import (
     WouldDeadlock,
     WrongEventLoop,
 )
+from anylock._hold import TimedHold, checked_name, seconds
 from anylock._parking import ACTORS_ARE_SNAPSHOTS, asyncio_actor
-from anylock._protocol import TimedHold, checked_name, seconds
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -1,0 +1,1 @@
+"""The kind "async": tasks of one event loop, of asyncio or trio."""

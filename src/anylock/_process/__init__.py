@@ -1,0 +1,1 @@
+"""The kind "process": a process and the processes it starts."""
