@@ -13,46 +13,88 @@ from anylock._errors import (
     LockError,
     LockNotHeldError,
     LockTimeout,
+    SemaphoreOverReleased,
     WouldDeadlock,
     WrongEventLoop,
 )
-from anylock._factory import make_lock
+from anylock._factory import make_condition, make_lock, make_rlock, make_semaphore
 
 # A constant of this name is what type checkers look for; importing it from typing
 # would take longer than all the rest.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from anylock._async.condition import AsyncCondition
     from anylock._async.lock import AsyncLock
+    from anylock._async.rlock import AsyncRLock
+    from anylock._async.semaphore import AsyncBoundedSemaphore, AsyncSemaphore
+    from anylock._process.condition import ProcessCondition
     from anylock._process.lock import ProcessLock
-    from anylock._protocol import Hold, Lock, LockKind
+    from anylock._process.rlock import ProcessRLock
+    from anylock._process.semaphore import ProcessBoundedSemaphore, ProcessSemaphore
+    from anylock._protocol import Condition, Hold, Lock, LockKind, Semaphore
     from anylock._synchronized import synchronized
+    from anylock._thread.condition import ThreadCondition
     from anylock._thread.lock import ThreadLock
+    from anylock._thread.rlock import ThreadRLock
+    from anylock._thread.semaphore import ThreadBoundedSemaphore, ThreadSemaphore
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "AsyncBoundedSemaphore",
+    "AsyncCondition",
     "AsyncLock",
+    "AsyncRLock",
+    "AsyncSemaphore",
+    "Condition",
     "Hold",
     "Lock",
     "LockError",
     "LockKind",
     "LockNotHeldError",
     "LockTimeout",
+    "ProcessBoundedSemaphore",
+    "ProcessCondition",
     "ProcessLock",
+    "ProcessRLock",
+    "ProcessSemaphore",
+    "Semaphore",
+    "SemaphoreOverReleased",
+    "ThreadBoundedSemaphore",
+    "ThreadCondition",
     "ThreadLock",
+    "ThreadRLock",
+    "ThreadSemaphore",
     "WouldDeadlock",
     "WrongEventLoop",
+    "make_condition",
     "make_lock",
+    "make_rlock",
+    "make_semaphore",
     "synchronized",
 ]
 
 _HOMES = {
+    "AsyncBoundedSemaphore": "_async.semaphore",
+    "AsyncCondition": "_async.condition",
     "AsyncLock": "_async.lock",
+    "AsyncRLock": "_async.rlock",
+    "AsyncSemaphore": "_async.semaphore",
+    "Condition": "_protocol",
     "Hold": "_protocol",
     "Lock": "_protocol",
     "LockKind": "_protocol",
+    "ProcessBoundedSemaphore": "_process.semaphore",
+    "ProcessCondition": "_process.condition",
     "ProcessLock": "_process.lock",
+    "ProcessRLock": "_process.rlock",
+    "ProcessSemaphore": "_process.semaphore",
+    "Semaphore": "_protocol",
+    "ThreadBoundedSemaphore": "_thread.semaphore",
+    "ThreadCondition": "_thread.condition",
     "ThreadLock": "_thread.lock",
+    "ThreadRLock": "_thread.rlock",
+    "ThreadSemaphore": "_thread.semaphore",
     "synchronized": "_synchronized",
 }
 

@@ -67,6 +67,29 @@ class LockNotHeldError(LockError, RuntimeError, ValueError):
         self.lock_name = lock_name
 
 
+class SemaphoreOverReleased(LockError, ValueError):  # noqa: N818 - what happened
+    """A bounded semaphore was released more often than it was acquired.
+
+    It is a `ValueError` as from `threading.BoundedSemaphore`. Nothing was released.
+
+    Attributes:
+        bound: How many permits there are.
+        lock_name: The semaphore's name, or None.
+    """
+
+    def __init__(self, bound: int, lock_name: str | None = None) -> None:
+        label = "" if lock_name is None else f" {lock_name!r}"
+        super().__init__(
+            f"the bounded semaphore{label} cannot have more than its {bound} permits: "
+            f"release it once for each acquire that succeeded; 'with' and 'async with' "
+            f"do so by themselves",
+            bound,
+            lock_name,
+        )
+        self.bound = bound
+        self.lock_name = lock_name
+
+
 class WouldDeadlock(LockError, RuntimeError):  # noqa: N818 - says what would happen
     """Waiting for this lock, here, would never end.
 

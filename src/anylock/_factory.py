@@ -1,4 +1,4 @@
-"""make_lock: from the name of a kind to its adapter, imported on first use."""
+"""The factories: from the name of a kind to its adapter, imported on first use."""
 
 from __future__ import annotations
 
@@ -10,25 +10,34 @@ if TYPE_CHECKING:
     from multiprocessing.context import BaseContext
     from typing import Any, Literal, overload
 
+    from anylock._async.condition import AsyncCondition
     from anylock._async.lock import AsyncLock
+    from anylock._async.rlock import AsyncRLock
+    from anylock._async.semaphore import AsyncSemaphore
+    from anylock._process.condition import ProcessCondition
     from anylock._process.lock import ProcessLock
-    from anylock._protocol import Lock
+    from anylock._process.rlock import ProcessRLock
+    from anylock._process.semaphore import ProcessSemaphore
+    from anylock._protocol import Condition, Lock, Semaphore
+    from anylock._thread.condition import ThreadCondition
     from anylock._thread.lock import ThreadLock
+    from anylock._thread.rlock import ThreadRLock
+    from anylock._thread.semaphore import ThreadSemaphore
 else:
 
     def overload(function):  # noqa: ANN001, ANN202 - what remains of it at run time
         return function
 
 
-_ADAPTERS: dict[str, tuple[str, str, frozenset[str]]] = {
-    "async": ("anylock._async.lock", "AsyncLock", frozenset({"fast_acquire"})),
-    "process": ("anylock._process.lock", "ProcessLock", frozenset({"context"})),
-    "thread": ("anylock._thread.lock", "ThreadLock", frozenset({"reset_after_fork"})),
+_OPTIONS: dict[str, frozenset[str]] = {
+    "async": frozenset({"fast_acquire"}),
+    "process": frozenset({"context"}),
+    "thread": frozenset({"reset_after_fork"}),
 }
-"""Kind -> module, class, the options it takes beside the name."""
+"""Kind -> the options it takes beside those that all kinds take."""
 
-_loaded: dict[str, Any] = {}
-"""Kind -> class, once it has been used."""
+_loaded: dict[tuple[str, str], Any] = {}
+"""Kind and member of the family -> class, once it has been used."""
 
 
 @overload
@@ -69,38 +78,200 @@ def make_lock(
         TypeError: The kind does not take such an option, or `name` is not a string.
         ValueError: There is no such kind.
     """
+    lock: Lock = _adapter(kind, "Lock", options)(name, **options)
+    return lock
+
+
+@overload
+def make_rlock(
+    kind: Literal["thread"], *, name: str | None = None, reset_after_fork: bool = False
+) -> ThreadRLock: ...
+@overload
+def make_rlock(
+    kind: Literal["process"],
+    *,
+    name: str | None = None,
+    context: BaseContext | None = None,
+) -> ProcessRLock: ...
+@overload
+def make_rlock(
+    kind: Literal["async"], *, name: str | None = None, fast_acquire: bool = False
+) -> AsyncRLock: ...
+@overload
+def make_rlock(kind: str | None = None, *, name: str | None = None) -> Lock: ...
+def make_rlock(
+    kind: str | None = None, *, name: str | None = None, **options: Any
+) -> Lock:
+    """Make a re-entrant lock: who holds it may enter it again, and leaves as often.
+
+    Who entered by `async with` holds it as a task, who entered by `with` as a
+    thread. Inside of `async with` the same task may use `with` as well.
+
+    Args:
+        kind: As for `make_lock`.
+        name: A label for reprs and errors.
+        **options: As for `make_lock`.
+
+    Raises:
+        TypeError: The kind does not take such an option, or `name` is not a string.
+        ValueError: There is no such kind.
+    """
+    lock: Lock = _adapter(kind, "RLock", options)(name, **options)
+    return lock
+
+
+@overload
+def make_semaphore(
+    kind: Literal["thread"],
+    value: int = 1,
+    *,
+    bounded: bool = False,
+    name: str | None = None,
+    reset_after_fork: bool = False,
+) -> ThreadSemaphore: ...
+@overload
+def make_semaphore(
+    kind: Literal["process"],
+    value: int = 1,
+    *,
+    bounded: bool = False,
+    name: str | None = None,
+    context: BaseContext | None = None,
+) -> ProcessSemaphore: ...
+@overload
+def make_semaphore(
+    kind: Literal["async"],
+    value: int = 1,
+    *,
+    bounded: bool = False,
+    name: str | None = None,
+    fast_acquire: bool = False,
+) -> AsyncSemaphore: ...
+@overload
+def make_semaphore(
+    kind: str | None = None,
+    value: int = 1,
+    *,
+    bounded: bool = False,
+    name: str | None = None,
+) -> Semaphore: ...
+def make_semaphore(
+    kind: str | None = None,
+    value: int = 1,
+    *,
+    bounded: bool = False,
+    name: str | None = None,
+    **options: Any,
+) -> Semaphore:
+    """Make a semaphore: `value` may be inside at the same time.
+
+    Args:
+        kind: As for `make_lock`.
+        value: How many permits there are at first.
+        bounded: Whether it is an error to release more often than was acquired:
+            `SemaphoreOverReleased`. If not, that makes more permits.
+        name: A label for reprs and errors.
+        **options: As for `make_lock`.
+
+    Raises:
+        TypeError: The kind does not take such an option, `value` is not an int, or
+            `name` is not a string.
+        ValueError: There is no such kind, or `value` is negative.
+    """
+    member = "BoundedSemaphore" if bounded else "Semaphore"
+    made: Semaphore = _adapter(kind, member, options)(value, name, **options)
+    return made
+
+
+@overload
+def make_condition(
+    kind: Literal["thread"],
+    lock: ThreadLock | ThreadRLock | None = None,
+    *,
+    name: str | None = None,
+) -> ThreadCondition: ...
+@overload
+def make_condition(
+    kind: Literal["process"],
+    lock: ProcessLock | ProcessRLock | None = None,
+    *,
+    name: str | None = None,
+    context: BaseContext | None = None,
+) -> ProcessCondition: ...
+@overload
+def make_condition(
+    kind: Literal["async"],
+    lock: AsyncLock | AsyncRLock | None = None,
+    *,
+    name: str | None = None,
+) -> AsyncCondition: ...
+@overload
+def make_condition(
+    kind: str | None = None, lock: Lock | None = None, *, name: str | None = None
+) -> Condition: ...
+def make_condition(
+    kind: str | None = None,
+    lock: Lock | None = None,
+    *,
+    name: str | None = None,
+    **options: Any,
+) -> Condition:
+    """Make a condition: a lock whose holders can wait to be notified.
+
+    Args:
+        kind: As for `make_lock`; None takes that of the `lock`, if one is given.
+        lock: A lock of the same kind, of `make_lock` or `make_rlock`. None makes one
+            as the standard library does: re-entrant for "thread" and "process", not
+            so for "async".
+        name: A label for reprs and errors.
+        **options: `context` for "process".
+
+    Raises:
+        TypeError: The kind does not take such an option, `lock` is not a lock of that
+            kind, or `name` is not a string.
+        ValueError: There is no such kind.
+    """
+    if kind is None and lock is not None:
+        kind = lock.kind
+    made: Condition = _adapter(kind, "Condition", options)(lock, name, **options)
+    return made
+
+
+def _adapter(kind: str | None, member: str, options: dict[str, Any]) -> Any:
+    """Return the class of that kind, which takes these options."""
     source = "kind"
     if kind is None:
         kind = os.environ.get("ANYLOCK_KIND")
         source = "the environment variable ANYLOCK_KIND"
     if kind is None:
         kind = "async" if _in_event_loop() else "thread"
-    if not isinstance(kind, str) or kind not in _ADAPTERS:  # pyright: ignore[reportUnnecessaryIsInstance]
-        kinds = ", ".join(repr(known) for known in _ADAPTERS)
+    if not isinstance(kind, str) or kind not in _OPTIONS:  # pyright: ignore[reportUnnecessaryIsInstance]
+        kinds = ", ".join(repr(known) for known in _OPTIONS)
         message = f"{source} must be one of {kinds}, not {kind!r}"
         raise ValueError(message)
     if options:
-        _refuse_foreign_options(kind, options)
-    lock: Lock = (_loaded.get(kind) or _load(kind))(name, **options)
-    return lock
+        _refuse_foreign_options(kind, member, options)
+    return _loaded.get((kind, member)) or _load(kind, member)
 
 
-def _refuse_foreign_options(kind: str, options: dict[str, Any]) -> None:
-    known = _ADAPTERS[kind][2]
+def _refuse_foreign_options(kind: str, member: str, options: dict[str, Any]) -> None:
+    known = _OPTIONS[kind]
+    if member == "Condition":  # the others are those of its lock
+        known &= {"context"}
     for option in options.keys() - known:
-        takers = [k for k, (_, _, taken) in _ADAPTERS.items() if option in taken]
+        takers = [k for k, taken in _OPTIONS.items() if option in taken and k != kind]
         where = f"; {option!r} belongs to {takers[0]!r}" if takers else ""
         takes = ", ".join(["name", *sorted(known)])
         message = f"kind {kind!r} does not take {option!r}: it takes {takes}{where}"
         raise TypeError(message)
 
 
-def _load(kind: str) -> Any:
-    from importlib import import_module  # noqa: PLC0415 - once per kind
+def _load(kind: str, member: str) -> Any:
+    from importlib import import_module  # noqa: PLC0415 - once per class
 
-    module, adapter, _ = _ADAPTERS[kind]
-    _loaded[kind] = getattr(import_module(module), adapter)
-    return _loaded[kind]
+    module = import_module(f"anylock._{kind}.{member.removeprefix('Bounded').lower()}")
+    found = _loaded[kind, member] = getattr(module, f"{kind.capitalize()}{member}")
+    return found
 
 
 def _in_event_loop() -> bool:

@@ -115,3 +115,35 @@ def checked_name(name: str | None) -> str | None:
         message = f"name must be a string or None, not {name!r}"
         raise TypeError(message)
     return name
+
+
+def checked_value(value: int) -> int:
+    """Return `value` if a semaphore may begin with so many permits.
+
+    Raises:
+        TypeError: It is not an int.
+        ValueError: It is negative.
+    """
+    if not isinstance(value, int) or isinstance(value, bool):  # pyright: ignore[reportUnnecessaryIsInstance]
+        message = f"value must be the number of permits, an int, not {value!r}"
+        raise TypeError(message)
+    if value < 0:
+        message = f"value must not be negative, but is {value}: it counts permits"
+        raise ValueError(message)
+    return value
+
+
+def checked_count(n: int) -> int:
+    """Return `n` if so many permits may be released.
+
+    Raises:
+        TypeError: It is not an int.
+        ValueError: It is less than one.
+    """
+    if not isinstance(n, int):  # pyright: ignore[reportUnnecessaryIsInstance]
+        message = f"n must be a number of permits, an int, not {n!r}"
+        raise TypeError(message)
+    if n < 1:
+        message = f"n must be one or more, not {n!r}"
+        raise ValueError(message)
+    return n
