@@ -22,7 +22,7 @@ from backends import require
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Generator
 
-    from anylock._bridge import Bridge
+    from anylock._bridge.lock import LockBridge
     from backends import Backend
 
 BridgedLock = ThreadLock | ProcessLock
@@ -63,7 +63,7 @@ class Section:
             self.count = count + len(busy) - 3
 
 
-def bridge_of(lock: Lock) -> Bridge:
+def bridge_of(lock: Lock) -> LockBridge:
     """Return the bridge of a lock that a task has used already."""
     bridge = cast("BridgedLock", lock)._bridge
     assert bridge is not None

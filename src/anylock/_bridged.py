@@ -11,17 +11,17 @@ from __future__ import annotations
 import _thread
 import os
 from types import MemberDescriptorType
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from anylock._errors import LockNotHeldError
 from anylock._hold import TimedHold
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from typing_extensions import Self
 
-    from anylock._bridge import Bridge
+    from anylock._bridge.base import Bridge
+
+B = TypeVar("B", bound="Bridge")
 
 _making = _thread.RLock()
 
@@ -61,8 +61,8 @@ for _name in ("__enter__", "__exit__", "acquire", "locked", "release"):
     setattr(NativeSlots, _name, _shadowed(_name))
 
 
-class BridgedLock:
-    """The async colour of a lock that only knows how to block a thread."""
+class Bridged(Generic[B]):
+    """The async colour of what only knows how to block a thread."""
 
     __slots__ = ()
 
@@ -71,15 +71,15 @@ class BridgedLock:
 
     if TYPE_CHECKING:
         # Each adapter declares them itself: their layouts in memory differ.
-        _bridge: Bridge | None
+        _bridge: B | None
 
     @property
     def name(self) -> str | None:
         """The label given to the constructor, or None."""
         raise NotImplementedError  # pragma: no cover - abstract
 
-    def _inner_methods(self) -> tuple[Callable[..., bool], Callable[[], None]]:
-        """Return the C methods that acquire and release the inner lock."""
+    def _new_bridge(self) -> B:
+        """Make a bridge over the inner lock; it is imported on first use by a task."""
         raise NotImplementedError  # pragma: no cover - abstract
 
     def _use_native(self) -> None:
@@ -144,25 +144,21 @@ class BridgedLock:
                 self._go_native(bridge)
         return entered
 
-    def _leave_task(self, bridge: Bridge) -> None:
-        holder = bridge.holder
-        if holder is None or not holder.resumed:  # granted is not held yet
+    def _leave_task(self, bridge: B) -> None:
+        if not bridge.leave():
             raise LockNotHeldError(self.name)
-        bridge.leave()
         self._go_native(bridge)
 
-    def _live_bridge(self) -> Bridge:
+    def _live_bridge(self) -> B:
         bridge = self._bridge
         if bridge is None or not bridge.of_this_process:
             return self._make_bridge()
         return bridge
 
-    def _make_bridge(self) -> Bridge:
+    def _make_bridge(self) -> B:
         # Before the import, which lets other threads make the bridge meanwhile.
         old = self._bridge
-        from anylock._bridge import Bridge  # noqa: PLC0415 - on first use by a task
-
-        bridge = Bridge(*self._inner_methods())
+        bridge = self._new_bridge()
         if old is not None and self._copied_by_fork:
             # We are a forked child. The tasks that waited and the helper stayed in
             # the parent. The holder is ours if it runs in this very thread.
@@ -178,7 +174,7 @@ class BridgedLock:
             self._use_native()
         return bridge
 
-    def _careful_bridge(self) -> Bridge | None:
+    def _careful_bridge(self) -> B | None:
         """Return the bridge if a careful method has anything to be careful of."""
         if self._bridge is None:
             return None

@@ -10,19 +10,18 @@ from threading import TIMEOUT_MAX
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Literal
 
-from anylock._bridged import BridgedLock, NativeSlots
+from anylock._bridged import Bridged, NativeSlots
 from anylock._errors import LockNotHeldError
 from anylock._hold import checked_name
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from multiprocessing.context import BaseContext
     from types import TracebackType
 
-    from anylock._bridge import Bridge
+    from anylock._bridge.lock import LockBridge
 
 
-class CarefulProcessLock(BridgedLock, synchronize.Lock):
+class CarefulProcessLock(Bridged["LockBridge"], synchronize.Lock):
     """The methods of `ProcessLock`, as they run while tasks hold it or wait for it.
 
     The rest of the time the slots of `ProcessLock` shadow them with the C methods
@@ -119,14 +118,16 @@ class CarefulProcessLock(BridgedLock, synchronize.Lock):
                 return False
         return True
 
-    def _make_bridge(self) -> Bridge:
+    def _make_bridge(self) -> LockBridge:
         bridge = super()._make_bridge()
         # Not atexit, which does not run in the children of multiprocessing.
         util.Finalize(bridge, _retire, (weakref.ref(bridge),), exitpriority=100)
         return bridge
 
-    def _inner_methods(self) -> tuple[Callable[..., bool], Callable[[], None]]:
-        return self._semlock.acquire, self._semlock.release
+    def _new_bridge(self) -> LockBridge:
+        from anylock._bridge.lock import LockBridge  # noqa: PLC0415 - when a task comes
+
+        return LockBridge(self._semlock.acquire, self._semlock.release)
 
 
 class ProcessLock(CarefulProcessLock, metaclass=NativeSlots):
@@ -164,7 +165,7 @@ class ProcessLock(CarefulProcessLock, metaclass=NativeSlots):
     }
 
     if TYPE_CHECKING:
-        _bridge: Bridge | None
+        _bridge: LockBridge | None
         _name: str | None
 
     def __init__(
@@ -235,7 +236,7 @@ class ProcessLock(CarefulProcessLock, metaclass=NativeSlots):
         return f"{super().__repr__()[:-1]} name={self._name!r}>"
 
 
-def _retire(bridge: weakref.ref[Bridge]) -> None:
+def _retire(bridge: weakref.ref[LockBridge]) -> None:
     found = bridge()
     if found is not None:
         found.retire()

@@ -8,13 +8,14 @@ import weakref
 from threading import TIMEOUT_MAX
 from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
-from anylock._bridged import BridgedLock, NativeSlots
+from anylock._bridged import Bridged, NativeSlots
 from anylock._errors import LockNotHeldError
 from anylock._hold import checked_name
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from types import TracebackType
+
+    from anylock._bridge.lock import LockBridge
 
 _reset_after_fork: weakref.WeakSet[ThreadLock] = weakref.WeakSet()
 
@@ -28,7 +29,7 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_reset_in_child)
 
 
-class CarefulThreadLock(BridgedLock):
+class CarefulThreadLock(Bridged["LockBridge"]):
     """The methods of `ThreadLock`, as they run while tasks hold it or wait for it.
 
     The rest of the time the slots of `ThreadLock` shadow them with the C methods of
@@ -127,8 +128,10 @@ class CarefulThreadLock(BridgedLock):
     def _enter_within(self, timeout: float | None) -> bool:
         return self.acquire(True, -1 if timeout is None else timeout)
 
-    def _inner_methods(self) -> tuple[Callable[..., bool], Callable[[], None]]:
-        return self._inner.acquire, self._inner.release
+    def _new_bridge(self) -> LockBridge:
+        from anylock._bridge.lock import LockBridge  # noqa: PLC0415 - when a task comes
+
+        return LockBridge(self._inner.acquire, self._inner.release)
 
 
 class ThreadLock(CarefulThreadLock, metaclass=NativeSlots):

@@ -1,4 +1,4 @@
-"""Lets tasks wait for a lock that only knows how to block a thread.
+"""What all bridges share: the queue, the helper thread and the turnstile.
 
 A thread that leaves `with lock:` through the C method tells nobody. So tasks that
 find the lock taken queue here, and one helper thread blocks in the C `acquire` on
@@ -7,15 +7,14 @@ and ends. A task that holds the lock hands it straight to the next waiter when i
 leaves, so that between tasks no thread is needed.
 
 The invariant that keeps wake-ups from being lost: *whenever somebody is queued, the
-helper is on its way to the lock, or the holder is a task and will look here when it
-leaves.* Everybody queues first and looks at the lock afterwards; a task that leaves
-gives the lock up first and looks at the queue afterwards.
+helper is on its way to the lock, or a task holds it and will look here when it leaves.*
+Everybody queues first and looks at the lock afterwards; a task that leaves gives the
+lock up first and looks at the queue afterwards.
 
-Nobody ever blocks on the bridge's own state. Changes are *steps* in a mailbox, and
-whoever finds the bridge idle runs them, its own and those that others leave
-meanwhile. A finalizer or a signal handler that releases the lock in the middle of a
-step therefore leaves its own step behind instead of deadlocking with the frame that
-it interrupted, and no step sees another half done.
+"The lock" is a semaphore's permit as well; what is different there, and with locks
+that are re-entrant, is in the classes beside this one.
+
+Nobody ever blocks on the bridge's own state: it changes in steps.
 """
 
 from __future__ import annotations
@@ -23,18 +22,20 @@ from __future__ import annotations
 import _thread
 import os
 import weakref
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from functools import partial
 from time import monotonic, sleep
 from typing import TYPE_CHECKING, Any
 
 from anylock import _parking
 from anylock._blocking import BlockedThread, acquired
-from anylock._errors import WouldDeadlock
-from anylock._parking import AsyncioWaiter, TrioWaiter, Waiter, this_thread
+from anylock._bridge.steps import Steps
+from anylock._parking import Waiter, this_thread
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from typing_extensions import Self
 
 TENURE = 0.005
 """Seconds for which tasks may hand the lock on before threads get a turn.
@@ -48,14 +49,13 @@ _SLICE = 0.1
 
 _bridges: weakref.WeakSet[Bridge] = weakref.WeakSet()
 
-
-_forking: Any = None
+forking: Any = None
 """In a forked child, the marker of the thread that forked: the only one there is."""
 
 
 def _disown_in_child() -> None:
-    global _forking  # noqa: PLW0603 - one per process is the meaning
-    _forking = this_thread.marker
+    global forking  # noqa: PLW0603 - one per process is the meaning
+    forking = this_thread.marker
     for bridge in _bridges:
         bridge.of_this_process = False
 
@@ -64,19 +64,8 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_disown_in_child)
 
 
-class Holder:
-    """A task that holds the lock and never had to wait for it."""
-
-    __slots__ = ("actor", "thread")
-    resumed = True
-
-    def __init__(self) -> None:
-        self.actor: Any = _parking.current_actor()
-        self.thread = this_thread.marker
-
-
-class Bridge:
-    """The queue, the helper thread and the turnstile of one lock.
+class Bridge(Steps):
+    """Where tasks wait for one lock; a subclass knows who holds it.
 
     Args:
         acquire: The inner lock's C method; called as `acquire()`,
@@ -88,16 +77,12 @@ class Bridge:
         "__weakref__",
         "_acquire",
         "_helping",
-        "_mail",
         "_queue",
         "_release",
         "_retired",
-        "_running",
-        "_steps",
         "_tenure_ends",
         "_turnstile",
         "careful",
-        "holder",
         "of_this_process",
         "switching",
     )
@@ -105,6 +90,7 @@ class Bridge:
     def __init__(
         self, acquire: Callable[..., bool], release: Callable[[], None]
     ) -> None:
+        super().__init__()
         self._acquire = acquire
         self._release = release
         self.of_this_process = True
@@ -114,17 +100,8 @@ class Bridge:
         """Held while the lock's native slots are exchanged."""
         self.careful = False
         """Whether the slots hold the careful methods; see `switching`."""
-        self.holder: Holder | Waiter | None = None
-        """The task that holds the lock or was granted it; changed only by who has
-        the inner lock."""
         self._queue: OrderedDict[Waiter, None] = OrderedDict()
         """Who waits, first come first; changed only in steps."""
-        self._mail: deque[Callable[[], None]] = deque()
-        """The steps; the first of them may be running."""
-        self._steps = 0
-        """How many have been carried out."""
-        self._running: Any = _thread.RLock()
-        """Held by whoever runs the steps. It is asked who owns it, not re-entered."""
         self._helping = False
         """Whether a helper thread is on its way."""
         self._retired = False
@@ -133,18 +110,6 @@ class Bridge:
         """Held by the helper while it waits for the lock."""
         self._tenure_ends: float | None = None
         """When threads get a turn; None until tasks hand the lock on."""
-
-    def inherit(self, old: Bridge) -> None:
-        """Take over from the bridge of the process that forked this one."""
-        holder = old.holder
-        if holder is None or holder.thread is not _forking:
-            return
-        if holder.resumed:
-            # A new one, because asyncio denies in the child that its loop runs.
-            self.holder = Holder()
-            self.holder.thread = _forking
-        else:
-            self._release()  # the grant is the parent's
 
     def retire(self) -> None:
         """Let the helper end before this process does.
@@ -168,21 +133,62 @@ class Bridge:
         """
         steps = self._steps
         return (
-            self.holder is not None
+            self._in_use()
             or bool(self._queue)
             or bool(self._mail)
             or steps != self._steps
         )
 
+    # What a subclass knows.
+
+    def inherit(self, old: Self) -> None:
+        """Take over from the bridge of the process that forked this one."""
+        raise NotImplementedError  # pragma: no cover - abstract
+
+    def _in_use(self) -> bool:
+        """Say whether a task holds the lock, or was granted it."""
+        raise NotImplementedError  # pragma: no cover - abstract
+
+    def _refuse_deadlock(self, name: str | None) -> None:
+        """Raise `WouldDeadlock` if the running task holds the lock itself."""
+        raise NotImplementedError  # pragma: no cover - abstract
+
+    def _held_here(self, timeout: float | None, name: str | None) -> bool:
+        """Say whether tasks of this very thread hold the lock.
+
+        Raises:
+            WouldDeadlock: They do, and to wait for them here would never end.
+        """
+        raise NotImplementedError  # pragma: no cover - abstract
+
+    def _lost(self) -> Waiter | None:
+        """Return somebody who was granted the lock and lost its loop since."""
+        raise NotImplementedError  # pragma: no cover - abstract
+
+    def _take_back(self, blocked: BlockedThread) -> Waiter | None:
+        """Take a grant back from a task that cannot run while that thread blocks."""
+        raise NotImplementedError  # pragma: no cover - abstract
+
+    def _entrust(self, waiter: Waiter) -> None:
+        """Note that the waiter is about to be granted the lock."""
+        raise NotImplementedError  # pragma: no cover - abstract
+
+    def _distrust(self, waiter: Waiter) -> None:
+        """Forget it: the waiter is gone, or does not want the lock any more."""
+        raise NotImplementedError  # pragma: no cover - abstract
+
+    def _accepted(self, waiter: Waiter) -> None:
+        """Note that the waiter runs again, in its own thread."""
+
     # What tasks do.
 
     def take(self) -> bool:
         """Take the lock for the running task if nobody has it or waits for it."""
-        if self._queue or not self._acquire(False):
-            return False
-        self._tenure_ends = None
-        self.holder = Holder()
-        return True
+        raise NotImplementedError  # pragma: no cover - abstract
+
+    def leave(self) -> bool:
+        """Release the lock that a task holds; False if the caller does not."""
+        raise NotImplementedError  # pragma: no cover - abstract
 
     def take_without_checkpoint(self) -> bool:
         """Take the lock as `take` does, unless a checkpoint is due first."""
@@ -232,20 +238,15 @@ class Bridge:
         name: str | None,
     ) -> bool:
         waiter = _parking.new_waiter()
-        holder = self.holder
-        if (
-            timeout is None
-            and holder is not None
-            and holder.resumed
-            and _parking.same_actor(holder.actor, _parking.current_actor())
-        ):
-            raise WouldDeadlock("this task holds it", "release it first", name)
+        if timeout is None:
+            self._refuse_deadlock(name)
         waiter.thread.parks_tasks = True
         waiter.lost = self._pass_over_the_gone
         try:
             self._do(partial(self._enqueue, waiter))
             go_careful(self)
             if await waiter.wait(timeout):
+                self._accepted(waiter)
                 return True
         except BaseException:
             # Cancelled, or closed by the garbage collector with its loop.
@@ -254,9 +255,8 @@ class Bridge:
         self._do(partial(self._withdraw, waiter))
         return False
 
-    def leave(self) -> None:
-        """Release the lock that a task holds: hand it on, or give it up."""
-        self.holder = None  # at once: the step may run in another thread, later
+    def dispose(self) -> None:
+        """Hand on the inner lock, which is the caller's, or give it up."""
         if self._queue or self._mail:
             self._do(self._pass_on)
             return
@@ -290,22 +290,17 @@ class Bridge:
         Raises:
             WouldDeadlock: A task of this very thread holds the lock.
         """
-        me = this_thread.marker
         self._pass_over_the_gone()
-        holder = self.holder
-        # A task of this thread holds the lock or it does not: only this thread can
-        # change that, so the answer stays true.
-        if holder is not None and holder.thread is me and holder.resumed:
-            if timeout is None and not _parking.runs_elsewhere(holder.actor):
-                reason = "a task of this thread's event loop holds it"
-                raise WouldDeadlock(reason, "use 'async with' in tasks", name)
-        elif me.parks_tasks and not self._amid_steps():
+        if (
+            not self._held_here(timeout, name)
+            and this_thread.marker.parks_tasks
+            and not self._amid_steps()
+        ):
             return self._block_loop_thread(timeout)
         return self._block_politely(timeout)
 
     def _pass_over_the_gone(self) -> None:
-        holder = self.holder
-        if isinstance(holder, Waiter) and holder.lost_its_loop():
+        if self._lost() is not None:
             self._do(self._serve)
 
     def _block_loop_thread(self, timeout: float | None) -> bool:
@@ -346,49 +341,15 @@ class Bridge:
 
     # The steps. They run one at a time, in whichever thread finds the bridge idle.
 
-    def _do(self, step: Callable[[], None]) -> None:
-        self._mail.append(step)
-        try:
-            self._run_steps()
-        except BaseException:
-            # Raised by a signal handler in this thread. What others have left here
-            # must not stay behind.
-            self._run_steps()
-            raise
-
-    def _run_steps(self) -> None:
-        # The test is repeated after the release: who left a step while we were
-        # about to stop saw `_running` taken and relies on us.
-        while self._mail and not self._amid_steps() and self._running.acquire(False):
-            try:
-                while self._mail:
-                    try:
-                        self._mail[0]()
-                    finally:
-                        self._steps += 1
-                        self._mail.popleft()
-            finally:
-                self._running.release()
-
-    def _amid_steps(self) -> bool:
-        """Say whether a frame of this thread, below us, runs the steps."""
-        amid: bool = self._running._is_owned()  # noqa: SLF001 - as in threading
-        return amid
-
     def _enqueue(self, waiter: Waiter) -> None:
         self._queue[waiter] = None
         self._serve()
 
     def _enqueue_thread(self, blocked: BlockedThread) -> None:
-        holder = self.holder
-        if (
-            isinstance(holder, AsyncioWaiter | TrioWaiter)
-            and not holder.resumed
-            and blocked.keeps_from_running(holder)
-        ):
-            holder.granted = False
-            self._put_first(holder)
-            self.holder = None
+        waiter = self._take_back(blocked)
+        if waiter is not None:
+            self._put_first(waiter)
+            self._entrust(blocked)
             self._give(blocked)
             return
         if any(waiter.thread is blocked.thread for waiter in self._queue):
@@ -403,6 +364,7 @@ class Bridge:
 
     def _withdraw(self, waiter: Waiter) -> None:
         if waiter.granted:
+            self._distrust(waiter)
             self._pass_on()
         else:
             self._queue.pop(waiter, None)
@@ -416,7 +378,6 @@ class Bridge:
             self._grant()
             return
         self._tenure_ends = None
-        self.holder = None
         self._release()
         self._summon_helper()
 
@@ -424,12 +385,11 @@ class Bridge:
         """Give the inner lock, which is ours, to the first who can take it."""
         while self._queue:
             waiter = next(iter(self._queue))
-            # Holder first, so that `busy` stays true in between.
-            self.holder = None if isinstance(waiter, BlockedThread) else waiter
+            self._entrust(waiter)
             del self._queue[waiter]
             if self._give(waiter):
                 return
-        self.holder = None
+            self._distrust(waiter)
         self._release()
 
     def _give(self, waiter: Waiter) -> bool:
@@ -441,18 +401,7 @@ class Bridge:
 
     def _serve(self) -> None:
         """Restore the invariant: somebody is on the way to those who wait."""
-        holder = self.holder
-        if isinstance(holder, Waiter) and holder.lost_its_loop():
-            holder.granted = False  # its event loop was closed before it could run
-            self._grant()
-            return
-        if not self._queue or self._helping or holder is not None:
-            return
-        if self._acquire(False):
-            self._tenure_ends = None
-            self._grant()
-        else:
-            self._summon_helper()
+        raise NotImplementedError  # pragma: no cover - abstract
 
     def _summon_helper(self) -> None:
         if not self._queue or self._helping or self._retired:

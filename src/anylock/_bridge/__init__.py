@@ -1,0 +1,1 @@
+"""Lets tasks wait for what only knows how to block a thread."""
