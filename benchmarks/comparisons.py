@@ -1,24 +1,23 @@
-"""Runs the workers of core.py, and finds how ours compares."""
+"""Runs the workers, and finds how ours compares."""
 
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from dataclasses import asdict, dataclass
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
-import rows
 from findings import Finding, Spread, compared
+from rows import made
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from rows import Mixture, Row
 
 HERE = Path(__file__).resolve().parent
 
@@ -92,7 +91,7 @@ class Skipped:
     reason: str
 
 
-def timed(row: rows.Row, effort: Effort) -> Iterator[Finding | Skipped]:
+def timed(row: Row, effort: Effort) -> Iterator[Finding | Skipped]:
     """Compare ours with each peer of a row."""
     loop = [row.loop] if row.loop == "trio" else []
     for peer in row.peers:
@@ -125,60 +124,66 @@ def timed(row: rows.Row, effort: Effort) -> Iterator[Finding | Skipped]:
         )
 
 
-def mixed(mixture: rows.Mixture, effort: Effort) -> Iterator[Finding | Skipped]:
+def mixed(mixture: Mixture, effort: Effort) -> Iterator[Finding | Skipped]:
     """Compare what threads and tasks achieve on our lock and on a peer."""
     for peer in mixture.peers:
         needs = ["trio"] if mixture.trio else []
-        absent = missing(*needs, *rows.LOCKS[peer][1])
+        absent = missing(*needs, *made(peer)[1])
         if absent:
             yield Skipped(mixture.key, mixture.what, f"{peer}: {absent}")
             continue
         runs: list[tuple[Any, Any]] = []
         for turn in range(effort.mixtures):
-            labels = ["thread", peer] if turn % 2 else [peer, "thread"]
+            labels = [mixture.ours, peer] if turn % 2 else [peer, mixture.ours]
             done = {}
             for label in labels:
-                setup, _ = rows.LOCKS[label]
+                setup, _ = made(label)
                 task = {**asdict(mixture), "label": label, "setup": setup}
                 del task["target"], task["worst_wait"]
                 done[label] = work("mixture.py", {**task, "seconds": effort.seconds})
-            runs.append((done["thread"], done[peer]))
+            runs.append((done[mixture.ours], done[peer]))
         yield from _mixture_findings(mixture, peer, runs)
 
 
 def _mixture_findings(
-    mixture: rows.Mixture, peer: str, runs: list[tuple[Any, Any]]
+    mixture: Mixture, peer: str, runs: list[tuple[Any, Any]]
 ) -> Iterator[Finding]:
     first = peer == mixture.peers[0]
+
+    def ranges(
+        value: Callable[[Any], float],
+    ) -> tuple[Spread, Spread, Spread | None]:
+        ours, theirs = zip(*runs, strict=True)
+        # One run is several times as fast as the next one, depending on who came first
+        # and stayed: of these few, none must hide behind quartiles.
+        return compared(map(value, ours), map(value, theirs), spread=Spread.range_of)
+
     if mixture.hold:
-        columns = _columns(runs, partial(_wait, quantile=1.0))
-        ours, theirs = (Spread.range_of(column) for column in columns)
+        ours, theirs, ratio = ranges(partial(_wait, quantile=1.0))
         yield Finding(
             mixture.key,
             mixture.what,
             f"{peer}, worst wait",
             "ms",
-            ours,  # the worst of all must not hide behind quartiles
+            ours,
             theirs,
-            compared(*columns)[2],
+            ratio,
             mixture.worst_wait if first else None,
             note=f"worst of all: {ours.high:.1f}, peer {theirs.high:.1f}",
         )
-        columns = _columns(runs, partial(_wait, quantile=0.99))
         label = "  99 % wait less than"
-        yield Finding(mixture.key, mixture.what, label, "ms", *compared(*columns))
+        waits = ranges(partial(_wait, quantile=0.99))
+        yield Finding(mixture.key, mixture.what, label, "ms", *waits)
     else:
-        columns = _columns(runs, _per_second)
         yield Finding(
             mixture.key,
             mixture.what,
             f"{peer}, all",
             "/s",
-            *compared(*columns),
+            *ranges(_per_second),
             target=mixture.target if first else None,
         )
     for side in runs[0][0]["counts"]:
-        columns = _columns(runs, partial(_per_second, side=side))
         least = [
             min(min(run["counts"][side]) / run["seconds"] for run in column)
             for column in zip(*runs, strict=True)
@@ -188,16 +193,10 @@ def _mixture_findings(
             mixture.what,
             f"  by {side}",
             "/s",
-            *compared(*columns),
+            *ranges(partial(_per_second, side=side)),
             # A sum could hide that one of them starves.
             note=f"least served: {least[0]:,.0f}, peer {least[1]:,.0f}",
         )
-
-
-def _columns(
-    runs: list[tuple[Any, Any]], value: Callable[[Any], float]
-) -> tuple[list[float], list[float]]:
-    return [value(ours) for ours, _ in runs], [value(theirs) for _, theirs in runs]
 
 
 def _wait(run: Any, quantile: float) -> float:
@@ -209,103 +208,3 @@ def _per_second(run: Any, side: str | None = None) -> float:
     counts = run["counts"].values() if side is None else [run["counts"][side]]
     seconds: float = run["seconds"]
     return sum(map(sum, counts)) / seconds
-
-
-def imports(effort: Effort) -> Iterator[Finding | Skipped]:
-    """Measure how much longer than nothing an import takes, and what it drags in."""
-    what = "import, beyond bare Python"
-    peers = []
-    for peer in rows.PEER_IMPORTS:
-        absent = missing(*peer.needs)
-        if absent:
-            yield Skipped(rows.IMPORT_KEY, what, f"{peer.label}: {absent}")
-        else:
-            peers.append(peer.statement)
-    statements = [*rows.OUR_IMPORTS, *peers]
-    beyond: dict[str, list[float]] = {statement: [] for statement in statements}
-    bare: list[float] = []
-    with TemporaryDirectory() as cache:
-        # As users have it: compiled once, whatever this environment is told.
-        environ = {**os.environ, "PYTHONPYCACHEPREFIX": cache}
-        environ.pop("PYTHONDONTWRITEBYTECODE", None)
-        for turn in range(-1, effort.imports):  # the first one compiles
-            for statement in statements:
-                pair = [_start_up("pass", environ), _start_up(statement, environ)]
-                if turn >= 0:
-                    bare.append(pair[0])
-                    beyond[statement].append(pair[1] - pair[0])
-    for statement in rows.OUR_IMPORTS:
-        dragged = _dragged_in(statement)
-        ours = Spread.of(beyond[statement])
-        first = statement == rows.OUR_IMPORTS[0]
-        for peer_statement in peers:
-            judged = first and peer_statement == peers[0]
-            yield Finding(
-                rows.IMPORT_KEY,
-                f"{statement}, beyond bare Python",
-                peer_statement,
-                "ms",
-                ours,
-                Spread.of(beyond[peer_statement]),
-                target=rows.IMPORT_TARGET if judged else None,
-                details={"bare": asdict(Spread.of(bare)), "modules": dragged},
-            )
-        unwanted = [module for module in rows.UNWANTED if module in dragged]
-        yield Finding(
-            rows.IMPORT_KEY,
-            f"{statement}, beyond bare Python",
-            "imported, but unwanted",
-            "",
-            Spread.of([len(unwanted)]),
-            target=rows.UNWANTED_TARGET,
-            details={"unwanted": unwanted, "looked for": rows.UNWANTED},
-        )
-
-
-def _start_up(statement: str, environ: dict[str, str]) -> float:
-    command = [sys.executable, "-c", statement]
-    start = perf_counter()
-    # Without a timeout: with one, subprocess looks at ever longer intervals whether
-    # the process has ended, and these would be measured.
-    subprocess.run(command, check=True, env=environ)
-    return (perf_counter() - start) * 1000
-
-
-def _dragged_in(statement: str) -> list[str]:
-    """Name the modules that a statement imports beyond those of bare Python."""
-    source = f"import sys; bare = {{*sys.modules}}; {statement}; "
-    source += "print(*{*sys.modules} - bare)"
-    done = subprocess.run(
-        [sys.executable, "-c", source],
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=PATIENCE,
-    )
-    return sorted(done.stdout.split())
-
-
-def sizes(_effort: Effort) -> Iterator[Finding | Skipped]:
-    """Count the bytes of a lock."""
-    row = rows.SIZED
-    ours = work("footprint.py", asdict(row.ours))
-    for peer in row.peers:
-        absent = missing(*peer.needs)
-        if absent:
-            yield Skipped(
-                rows.SIZE_KEY, "bytes of a thread lock", f"{peer.label}: {absent}"
-            )
-            continue
-        theirs = work("footprint.py", asdict(peer))
-        for method, label in (("traced", "tracemalloc"), ("parts", "getsizeof")):
-            mine, others, ratio = compared([ours[method]], [theirs[method]])
-            yield Finding(
-                rows.SIZE_KEY,
-                "bytes of a thread lock",
-                f"{peer.label}, {label}",
-                "bytes",
-                mine,
-                others,
-                ratio,
-                rows.SIZE_TARGET if peer is row.peers[0] else None,
-            )

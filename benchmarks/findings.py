@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from rows import Target
 
@@ -49,7 +49,7 @@ class Finding:
         ours: Our value.
         theirs: The peer's value.
         ratio: Ours / theirs, from values that were measured side by side.
-        target: From the design, if there is one.
+        target: What was promised, if anything.
         note: What the table says beside it.
         details: More about it, for the JSON only.
     """
@@ -97,7 +97,7 @@ class Finding:
             target = f"{self.target}{unit}"
         remarks = "; ".join(filter(None, (self.verdict, self.note)))
         return (
-            f"  {self.peer:<26}{ours:>10}{theirs:>11} {self.unit:<6}"
+            f"  {self.peer:<33}{ours:>10}{theirs:>11} {self.unit:<6}"
             f"{ratio:<24}{target:<14}{remarks}"
         ).rstrip()
 
@@ -107,18 +107,21 @@ class Finding:
 
 
 HEADING = (
-    f"  {'compared with':<26}{'ours':>10}{'peer':>11} {'':<6}"
+    f"  {'compared with':<33}{'ours':>10}{'peer':>11} {'':<6}"
     f"{'ours / peer':<24}{'target':<14}verdict"
 )
 
 
 def compared(
-    ours: Iterable[float], theirs: Iterable[float]
+    ours: Iterable[float],
+    theirs: Iterable[float],
+    *,
+    spread: Callable[[Sequence[float]], Spread] = Spread.of,
 ) -> tuple[Spread, Spread, Spread | None]:
     """Give the spreads of ours, of theirs, and of the ratios pair by pair."""
     mine, others = list(ours), list(theirs)
     ratios = [a / b for a, b in zip(mine, others, strict=True) if b]
-    return Spread.of(mine), Spread.of(others), Spread.of(ratios) if ratios else None
+    return spread(mine), spread(others), spread(ratios) if ratios else None
 
 
 def number(value: float) -> str:

@@ -1,4 +1,4 @@
-"""The bytes of one lock: another worker of core.py."""
+"""The bytes of one lock: another worker."""
 
 from __future__ import annotations
 

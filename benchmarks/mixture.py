@@ -1,4 +1,4 @@
-"""Threads and tasks on one lock, of one make: another worker of core.py.
+"""Threads and tasks on one lock, or one semaphore, of one make: another worker.
 
 Everybody takes the lock, adds one to a counter that all share, and leaves; tasks give
 their loop a turn afterwards. Whoever asks how often each of them came through sees
@@ -155,7 +155,12 @@ def main() -> None:
     seconds = perf_counter() - start
     if crowd.error is not None:
         raise crowd.error
-    if sum(map(sum, crowd.counts.values())) != crowd.shared:
+    permits = mixture["permits"]
+    # Where several may be inside at once, updates may get lost, but no permits.
+    if permits > 1 and crowd.lock.value != permits:
+        message = f"{mixture['label']} came out with {crowd.lock.value} permits"
+        raise RuntimeError(message)
+    if permits == 1 and sum(map(sum, crowd.counts.values())) != crowd.shared:
         message = f"{mixture['label']} lost updates: it did not exclude"
         raise RuntimeError(message)
     json.dump(

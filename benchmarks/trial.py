@@ -1,4 +1,4 @@
-"""One contender against another in this interpreter: the worker of core.py.
+"""One contender against another in this interpreter: a worker.
 
 Which modules are imported decides which paths a lock takes and how its peers behave
 (whether trio is there at all, for one). So each comparison gets a fresh interpreter
@@ -47,6 +47,7 @@ def compiled(contender: dict[str, str], loop: str | None, repeats: int) -> Run:
             f"{'async ' if loop else ''}def run(rounds, lock=lock):",
             "    for _ in range(rounds):",
             *[f"        {statement}"] * repeats,
+            f"    {contender['finish']}".replace("\n", "\n    "),
         ]
     )
     namespace: dict[str, Any] = {}
@@ -68,6 +69,39 @@ async def in_task(run: Run, rounds: int) -> int:
     start = perf_counter_ns()
     await run(rounds)
     return perf_counter_ns() - start
+
+
+def thread_crowd(threads: int) -> Timed:
+    """Time as many threads, from when they start all at once, without an event loop."""
+    import os
+    import traceback
+    from threading import Barrier, Thread
+
+    def member(gate: Barrier, run: Run, rounds: int, ends: list[int]) -> None:
+        try:
+            gate.wait()
+            run(rounds)
+        except BaseException:  # noqa: BLE001 - the others may wait for it for ever
+            traceback.print_exc()
+            os._exit(1)
+        ends.append(perf_counter_ns())
+
+    async def timed(run: Run, rounds: int) -> int:
+        starts: list[int] = []
+        ends: list[int] = []
+        # Told by a member, because this thread may get its turn much later.
+        gate = Barrier(threads, lambda: starts.append(perf_counter_ns()))
+        crowd = [
+            Thread(target=member, args=(gate, run, rounds, ends))
+            for _ in range(threads)
+        ]
+        for thread in crowd:
+            thread.start()
+        for thread in crowd:
+            thread.join()
+        return max(ends) - starts[0]
+
+    return timed
 
 
 def asyncio_crowd(tasks: int) -> Timed:
@@ -111,6 +145,14 @@ def trio_crowd(tasks: int) -> Timed:
         return perf_counter_ns() - start
 
     return timed
+
+
+CROWDS: dict[str | None, Callable[[int], Timed]] = {
+    None: thread_crowd,
+    "asyncio": asyncio_crowd,
+    "trio": trio_crowd,
+}
+"""Event loop, if any -> what times many of its tasks, or many threads."""
 
 
 async def calibrated(timed: Timed, run: Run, least: int, duration: int) -> int:
@@ -161,7 +203,7 @@ def main() -> None:
     def comparison() -> Coroutine[Any, Any, list[list[float]]]:
         timed: Timed = in_task if loop else alone
         if tasks > 1:
-            timed = asyncio_crowd(tasks) if loop == "asyncio" else trio_crowd(tasks)
+            timed = CROWDS[loop](tasks)
         contenders = [compiled(each, loop, repeats) for each in trial["contenders"]]
         least = trial["least"]
         return compare(timed, contenders, least, trial["duration"], trial["pairs"])
