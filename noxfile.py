@@ -163,6 +163,16 @@ def build(session: nox.Session) -> None:
 
 @nox.session
 def benchmarks(session: nox.Session) -> None:
-    """The benchmarks, in short unless they are given arguments of their own."""
+    """The benchmarks, in short unless they are given arguments of their own.
+
+    `core` or `family` as the first one runs that alone, with those that follow it; if
+    none do, in full.
+    """
     session.install("-e", ".[trio]", *group("benchmarks"))
-    session.run("python", "benchmarks/core.py", *(session.posargs or ["--quick"]))
+    chosen, options = ["core", "family"], session.posargs
+    if options and options[0] in chosen:
+        chosen, options = options[:1], options[1:]
+    elif not options:
+        options = ["--quick"]
+    for benchmark in chosen:
+        session.run("python", f"benchmarks/{benchmark}.py", *options)

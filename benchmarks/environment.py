@@ -10,7 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-PACKAGES = ("anyio", "trio", "aiologic")
+PACKAGES = ("anyio", "trio", "aiologic", "fair-async-rlock")
 
 
 def surroundings() -> dict[str, Any]:
