@@ -28,13 +28,11 @@ LAST_PING = "with lock:\n    lock.notify()"
 ASYNC_LAST_PING = "async with lock:\n    lock.notify()"
 
 
-def crowded(
-    member: str, loop: EventLoop, tasks: int, labels: str, within: str = ""
-) -> Row:
+def crowded(key: str, what: str, loop: EventLoop, tasks: int, labels: str) -> Row:
     """Give a row in which tasks stay inside over a pause, each in its turn."""
     return row(
-        f"{member}-contended-{loop}-{tasks}",
-        f"{member}: contended, async kind{within}, {loop}, {tasks} tasks",
+        f"{key}-contended-{loop}-{tasks}",
+        f"{what}: contended, async kind, {loop}, {tasks} tasks",
         PAUSE_INSIDE,
         labels,
         loop=loop,
@@ -43,17 +41,20 @@ def crowded(
     )
 
 
-def woken(what: str, key: str, labels: str, loop: EventLoop | None = None) -> Row:
-    """Give a row in which two wake each other by turns, by one condition."""
-    return row(
-        key,
-        what,
-        ASYNC_PING_PONG if loop else PING_PONG,
-        labels,
-        loop=loop,
-        tasks=2,
-        finish=ASYNC_LAST_PING if loop else LAST_PING,
-    )
+def waking(label: str, loop: EventLoop | None) -> Contender:
+    """Give a condition by which two wake each other."""
+    if loop is None:
+        return using(label, PING_PONG, finish=LAST_PING)
+    statement = ASYNC_PING_PONG
+    if label.startswith("aiologic."):  # its tasks await the condition itself
+        statement = statement.replace("lock.wait()", "lock")
+    return using(label, statement, finish=ASYNC_LAST_PING)
+
+
+def woken(key: str, what: str, labels: str, loop: EventLoop | None = None) -> Row:
+    """Give a row in which two wake each other by turns."""
+    ours, *peers = (waking(label, loop) for label in labels.split())
+    return Row(key, what, ours, tuple(peers), loop=loop, tasks=2)
 
 
 # The rows of issue 3 that are about time per use.
@@ -203,20 +204,20 @@ SEMAPHORE_ROWS = (
         loop="trio",
     ),
     crowded(
-        "semaphore",
+        "semaphore-10",
+        "semaphore of 10",
         "asyncio",
         100,
         "make_semaphore('async',10) "
         "asyncio.Semaphore(10) anyio.Semaphore(10) aiologic.Semaphore(10)",
-        within=" of 10",
     ),
     crowded(
-        "semaphore",
+        "semaphore-10",
+        "semaphore of 10",
         "trio",
         100,
         "make_semaphore('async',10) "
         "trio.Semaphore(10) anyio.Semaphore(10) aiologic.Semaphore(10)",
-        within=" of 10",
     ),
     row(
         "semaphore-thread-asyncio",
@@ -276,7 +277,11 @@ RLOCK_ROWS = (
         loop="trio",
     ),
     crowded(
-        "rlock", "asyncio", 100, "make_rlock('async') FairAsyncRLock aiologic.RLock"
+        "rlock",
+        "rlock",
+        "asyncio",
+        100,
+        "make_rlock('async') FairAsyncRLock aiologic.RLock",
     ),
     row(
         "rlock-thread-asyncio",
@@ -288,41 +293,32 @@ RLOCK_ROWS = (
 )
 
 
-def awaited(label: str) -> Contender:
-    """Give a condition on which tasks wait by awaiting the condition itself."""
-    return using(
-        label,
-        ASYNC_PING_PONG.replace("lock.wait()", "lock"),
-        finish=ASYNC_LAST_PING,
-    )
-
-
 CONDITION_ROWS = (
     woken(
-        "condition: 2 threads wake each other, thread kind",
         "condition-thread",
+        "condition: 2 threads wake each other, thread kind",
         "make_condition('thread') threading.Condition aiologic.Condition",
     ),
     woken(
-        "condition: 2 threads wake each other, process kind",
         "condition-process",
+        "condition: 2 threads wake each other, process kind",
         "make_condition('process') multiprocessing.Condition",
     ),
     woken(
-        "condition: 2 tasks wake each other, async kind, asyncio",
         "condition-asyncio",
-        "make_condition('async') asyncio.Condition anyio.Condition",
+        "condition: 2 tasks wake each other, async kind, asyncio",
+        "make_condition('async') asyncio.Condition anyio.Condition aiologic.Condition",
         "asyncio",
     ),
     woken(
-        "condition: 2 tasks wake each other, async kind, trio",
         "condition-trio",
-        "make_condition('async') trio.Condition anyio.Condition",
+        "condition: 2 tasks wake each other, async kind, trio",
+        "make_condition('async') trio.Condition anyio.Condition aiologic.Condition",
         "trio",
     ),
     woken(
-        "control: 2 threads wake each other, threading.Condition against itself",
         "control-condition",
+        "control: 2 threads wake each other, threading.Condition against itself",
         "threading.Condition threading.Condition",
     ),
 )

@@ -158,11 +158,8 @@ def row(  # noqa: PLR0913 - an argument per column of the tables
     loop: EventLoop | None = None,
     tasks: int = 1,
     setup: str = "",
-    finish: str = "",
 ) -> Row:
     """Give a row in which all do the same; `labels` names ours first."""
-    ours, *peers = (
-        using(label, statement, setup, finish=finish) for label in labels.split()
-    )
+    ours, *peers = (using(label, statement, setup) for label in labels.split())
     limit = None if target is None else Target(target)
     return Row(key, what, ours, tuple(peers), limit, loop, tasks)
