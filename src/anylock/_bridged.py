@@ -17,6 +17,8 @@ from anylock._errors import LockNotHeldError
 from anylock._hold import TimedHold
 
 if TYPE_CHECKING:
+    from types import TracebackType
+
     from typing_extensions import Self
 
     from anylock._bridge.base import Bridge
@@ -93,8 +95,14 @@ class Bridged(Generic[B]):
     def _enter_within(self, timeout: float | None) -> bool:
         raise NotImplementedError  # pragma: no cover - abstract
 
-    def release(self) -> None:
-        """Release the lock, whoever holds it."""
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_value: BaseException | None,
+        traceback: TracebackType | None,
+        /,
+    ) -> None:
+        """Release the lock."""
         raise NotImplementedError  # pragma: no cover - abstract
 
     def hold(self, timeout: float | None = None) -> TimedHold[Self]:
@@ -154,6 +162,9 @@ class Bridged(Generic[B]):
         if bridge is None or not bridge.of_this_process:
             return self._make_bridge()
         return bridge
+
+    def _bridge_if_any(self) -> B | None:
+        return None if self._bridge is None else self._live_bridge()
 
     def _make_bridge(self) -> B:
         # Before the import, which lets other threads make the bridge meanwhile.

@@ -10,17 +10,31 @@ from anylock._errors import LockTimeout
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
+    from types import TracebackType
 
 
-class Releasable(Protocol):
-    """What `TimedHold` needs of a lock, beside two ways into it."""
+class Entered(Protocol):
+    """What `TimedHold` needs of a lock, beside two ways into it: the ways out."""
 
     @property
     def name(self) -> str | None: ...
-    def release(self) -> None: ...
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_value: BaseException | None,
+        traceback: TracebackType | None,
+        /,
+    ) -> None: ...
+    def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_value: BaseException | None,
+        traceback: TracebackType | None,
+        /,
+    ) -> Awaitable[None]: ...
 
 
-L = TypeVar("L", bound=Releasable)
+L = TypeVar("L", bound=Entered)
 
 
 class TimedHold(Generic[L]):
@@ -55,16 +69,28 @@ class TimedHold(Generic[L]):
             raise self._timed_out()
         return self._lock
 
-    def __exit__(self, *exc_info: object) -> None:
-        self._lock.release()
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_value: BaseException | None,
+        traceback: TracebackType | None,
+        /,
+    ) -> None:
+        self._lock.__exit__(exc_type, exc_value, traceback)
 
     async def __aenter__(self) -> L:
         if not await self._enter_task(self._timeout):
             raise self._timed_out()
         return self._lock
 
-    async def __aexit__(self, *exc_info: object) -> None:
-        self._lock.release()
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_value: BaseException | None,
+        traceback: TracebackType | None,
+        /,
+    ) -> None:
+        await self._lock.__aexit__(exc_type, exc_value, traceback)
 
     def _timed_out(self) -> LockTimeout:
         return LockTimeout(self._timeout or 0.0, self._lock.name)

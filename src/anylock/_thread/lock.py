@@ -3,30 +3,18 @@
 from __future__ import annotations
 
 import _thread
-import os
-import weakref
 from threading import TIMEOUT_MAX
 from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 from anylock._bridged import Bridged, NativeSlots
 from anylock._errors import LockNotHeldError
 from anylock._hold import checked_name
+from anylock._thread.forks import reset_in_children
 
 if TYPE_CHECKING:
     from types import TracebackType
 
     from anylock._bridge.lock import LockBridge
-
-_reset_after_fork: weakref.WeakSet[ThreadLock] = weakref.WeakSet()
-
-
-def _reset_in_child() -> None:
-    for lock in _reset_after_fork:
-        lock._at_fork_reinit()  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - ours
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_reset_in_child)
 
 
 class CarefulThreadLock(Bridged["LockBridge"]):
@@ -177,7 +165,7 @@ class ThreadLock(CarefulThreadLock, metaclass=NativeSlots):
         self._inner = _thread.allocate_lock()
         self._use_native()
         if reset_after_fork:
-            _reset_after_fork.add(self)
+            reset_in_children(self)
 
     @property
     def kind(self) -> Literal["thread"]:

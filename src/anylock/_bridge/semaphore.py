@@ -1,0 +1,161 @@
+"""The bridge of a semaphore: several are inside, and anybody may release."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from anylock import _parking
+from anylock._blocking import BlockedThread
+from anylock._bridge import base
+from anylock._bridge.base import Bridge
+from anylock._errors import WouldDeadlock
+from anylock._parking import AsyncioWaiter, TrioWaiter, Waiter, this_thread
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from anylock._parking import ThreadMarker
+
+
+class SemaphoreBridge(Bridge):
+    """Where tasks wait for a permit.
+
+    A thread that leaves through the C method tells nobody, and a permit may be free
+    while others are held. So *whenever somebody is queued, the helper is on its way*.
+
+    Args:
+        acquire: Takes a permit; called as `acquire()`, `acquire(False)` and
+            `acquire(True, seconds)`.
+        release: Puts one back.
+        permits: How many there are in all, or 0 where nobody knows.
+    """
+
+    __slots__ = ("_granted", "_held", "_only", "permits")
+
+    def __init__(
+        self, acquire: Callable[..., bool], release: Callable[[], Any], permits: int
+    ) -> None:
+        super().__init__(acquire, release)
+        self.permits = permits
+        """How many there are as long as all who release have acquired; 0 from when
+        somebody released by itself, and may be about to do so again."""
+        self._granted: dict[Waiter, None] = {}
+        """The tasks that were granted a permit and have not run since."""
+        self._held: dict[ThreadMarker, int] = {}
+        """How many permits the tasks of a thread hold; changed there."""
+        self._only: Any = None
+        """The task that holds the permit, where there is only one."""
+
+    def inherit(self, old: SemaphoreBridge) -> None:
+        """Take over from the bridge of the process that forked this one."""
+        held = old._held.get(base.forking)
+        if held:
+            self._held[base.forking] = held
+        for waiter in old._granted:
+            if waiter.thread is base.forking and not waiter.resumed:
+                self._release()  # the grant is the parent's
+
+    def take(self) -> bool:
+        """Take a permit for the running task if one is free and nobody waits."""
+        if self._queue or not self._acquire(False):
+            return False
+        self._tenure_ends = None
+        self._count()
+        return True
+
+    def leave(self) -> bool:
+        """Give back the permit that a task holds."""
+        held = self._held
+        # Elsewhere if its event loop goes on in another thread than it entered in.
+        marker: Any = this_thread.marker if this_thread.marker in held else None
+        if marker is None:
+            marker = next(iter(held), None)
+        if marker is not None:
+            self._only = None
+            count = held[marker] - 1
+            if count:
+                held[marker] = count
+            else:
+                del held[marker]
+        self.dispose()
+        return True
+
+    def _count(self) -> None:
+        held = self._held
+        marker = this_thread.marker
+        held[marker] = held.get(marker, 0) + 1
+        if self.permits == 1:
+            self._only = _parking.current_actor()
+
+    def _in_use(self) -> bool:
+        return bool(self._held) or bool(self._granted)
+
+    def _refuse_deadlock(self, name: str | None) -> None:
+        if (
+            self._only is not None
+            and self.permits
+            and _parking.same_actor(self._only, _parking.current_actor())
+        ):
+            raise WouldDeadlock(
+                "this task holds its only permit", "release it first", name
+            )
+
+    def _held_here(self, timeout: float | None, name: str | None) -> bool:
+        # Only this thread changes its own count, so the answer stays true.
+        held = self._held.get(this_thread.marker, 0)
+        if not 0 < self.permits <= held:
+            return False
+        if timeout is None:
+            reason = "tasks of this thread's event loop hold all its permits"
+            raise WouldDeadlock(reason, "use 'async with' in tasks", name)
+        return True
+
+    def _unresumed(self) -> list[Waiter]:
+        return [waiter for waiter in list(self._granted) if not waiter.resumed]
+
+    def _lost(self) -> Waiter | None:
+        if not self._granted:
+            return None
+        return next((w for w in self._unresumed() if w.lost_its_loop()), None)
+
+    def _take_back(self, blocked: BlockedThread) -> Waiter | None:
+        for waiter in self._unresumed():
+            if isinstance(
+                waiter, AsyncioWaiter | TrioWaiter
+            ) and blocked.keeps_from_running(waiter):
+                waiter.granted = False
+                self._distrust(waiter)
+                return waiter
+        return None
+
+    def _entrust(self, waiter: Waiter) -> None:
+        if not isinstance(waiter, BlockedThread):
+            self._granted[waiter] = None
+
+    def _distrust(self, waiter: Waiter) -> None:
+        self._granted.pop(waiter, None)
+
+    def _accepted(self, waiter: Waiter) -> None:
+        self._count()  # first, so that it is in use all the time
+        self._granted.pop(waiter, None)
+
+    def _pass_on(self) -> None:
+        super()._pass_on()
+        self._summon_helper()
+
+    def _serve(self) -> None:
+        while (lost := self._lost()) is not None:
+            lost.granted = False  # its event loop was closed before it could run
+            self._distrust(lost)
+            self._grant()
+        while self._queue and self._acquire(False):
+            self._tenure_ends = None
+            self._grant()
+        self._summon_helper()
+
+    def _helped(self, acquired: bool) -> None:  # noqa: FBT001 - a step
+        self._helping = False
+        if acquired:
+            self._tenure_ends = None
+            self._grant()
+        self._serve()
