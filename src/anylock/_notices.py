@@ -76,7 +76,7 @@ class Notices:
 
     def _first(self) -> Waiter | None:
         while True:
-            # A handler that changes the queue between the two calls is no reason to stop.
+            # A handler may change the queue between the two calls: look again.
             with suppress(RuntimeError), self._changing:
                 return next(iter(self._waiters), None)
 
