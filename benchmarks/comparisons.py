@@ -154,8 +154,8 @@ def _mixture_findings(
         value: Callable[[Any], float],
     ) -> tuple[Spread, Spread, Spread | None]:
         ours, theirs = zip(*runs, strict=True)
-        # One run is several times as fast as the next one, depending on who came first
-        # and stayed: of these few, none must hide behind quartiles.
+        # There are few runs, and what they give depends on who came first and stayed:
+        # none of them must hide behind quartiles.
         return compared(map(value, ours), map(value, theirs), spread=Spread.range_of)
 
     if mixture.hold:

@@ -162,12 +162,12 @@ MIXTURES = (
             f"{member}-mixed-threads",
             f"{member}: 2 threads only",
             f"make_{member}('thread')",
-            peers,
+            (peer,),
             threads=2,
         )
-        for member, peers in (
-            ("rlock", ("threading.RLock", "aiologic.RLock")),
-            ("semaphore", ("threading.Semaphore", "aiologic.Semaphore")),
+        for member, peer in (
+            ("rlock", "threading.RLock"),
+            ("semaphore", "threading.Semaphore"),
         )
     ),
 )

@@ -98,7 +98,7 @@ class Finding:
         remarks = "; ".join(filter(None, (self.verdict, self.note)))
         return (
             f"  {self.peer:<33}{ours:>10}{theirs:>11} {self.unit:<6}"
-            f"{ratio:<24}{target:<14}{remarks}"
+            f"{ratio:<26}{target:<14}{remarks}"
         ).rstrip()
 
     def as_json(self) -> dict[str, Any]:
@@ -108,7 +108,7 @@ class Finding:
 
 HEADING = (
     f"  {'compared with':<33}{'ours':>10}{'peer':>11} {'':<6}"
-    f"{'ours / peer':<24}{'target':<14}verdict"
+    f"{'ours / peer':<26}{'target':<14}verdict"
 )
 
 
