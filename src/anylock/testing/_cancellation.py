@@ -134,7 +134,7 @@ async def cancelled_anywhere(stage: Stage) -> None:
     async with Crowd(stage) as crowd:
         for flavour, turns in product(flavours(stage), range(6)):
             alone = crowd.add(lock, flavour)
-            await _turns(turns)
+            await pass_turns(turns)
             alone.cancel()
             await crowd.until_state(
                 alone,
@@ -151,12 +151,12 @@ async def cancelled_anywhere(stage: Stage) -> None:
         ):
             async with lock:
                 first, second = crowd.add(lock, flavour), crowd.add(lock, flavour)
-                await _turns(before)
+                await pass_turns(before)
                 if cancel_first:
                     first.cancel()
-                    await _turns(after)
+                    await pass_turns(after)
             if not cancel_first:
-                await _turns(after)
+                await pass_turns(after)
                 first.cancel()
             await crowd.until_state(
                 first,
@@ -175,7 +175,8 @@ async def cancelled_anywhere(stage: Stage) -> None:
     await stage.until_free(lock)
 
 
-async def _turns(number: int) -> None:
+async def pass_turns(number: int) -> None:
+    """Let other tasks run so many times."""
     for _ in range(number):
         await anyio.lowlevel.checkpoint()
 
@@ -193,9 +194,9 @@ async def timeout_at_grant(stage: Stage) -> None:
                 late = await crowd.join(lock.hold(SHORT), errors=LockTimeout)
                 behind = await crowd.join(lock)
                 if not release_first:
-                    _hold_up_the_loop()
+                    hold_up_the_loop()
             if release_first:
-                _hold_up_the_loop()
+                hold_up_the_loop()
             await crowd.until_state(
                 late,
                 "inside",
@@ -207,7 +208,8 @@ async def timeout_at_grant(stage: Stage) -> None:
         await stage.until_free(lock)
 
 
-def _hold_up_the_loop() -> None:
+def hold_up_the_loop() -> None:
+    """Block all tasks for longer than `SHORT`."""
     # Blocks all tasks on purpose: what falls due meanwhile comes in one turn.
     time.sleep(1.2 * SHORT)
 

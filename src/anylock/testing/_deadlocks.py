@@ -65,7 +65,8 @@ async def sync_in_loop_thread(stage: Stage) -> None:
         stage.expect_error(WouldDeadlock, "`with hold()`", by_with, lock.hold)
 
     async with lock:
-        await in_another_task()
+        if not stage.reentrant:
+            await in_another_task()
         async with anyio.create_task_group() as group:
             group.start_soon(in_another_task)
         stage.expect(lock.locked(), "after WouldDeadlock it was not locked")

@@ -46,6 +46,8 @@ def loops_in_turn(stage: Stage) -> None:
 def closed_loop(stage: Stage) -> None:
     if all(backend.library != "asyncio" for backend in stage.backends):
         return  # only asyncio can close a loop that has tasks
+    if stage.reentrant and not stage.threads:
+        return  # only a task of the closed event loop could release it
     lock = stage.make()
 
     async def want() -> None:
@@ -55,11 +57,14 @@ def closed_loop(stage: Stage) -> None:
     waiting = want()
 
     async def hold_and_wait() -> asyncio.Task[None]:
-        await lock.__aenter__()  # left from outside
+        if not stage.reentrant:
+            await lock.__aenter__()  # left from outside
         task = asyncio.get_running_loop().create_task(waiting)
         await settle()
         return task
 
+    if stage.reentrant:
+        lock.__enter__()
     loop = asyncio.new_event_loop()
     # Silence: that a task was pending at the end is what this is about.
     loop.set_exception_handler(lambda _loop, _context: None)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import multiprocessing
 import warnings
 from contextlib import contextmanager
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -17,7 +16,7 @@ from anylock.testing._rule import rule
 from anylock.testing._stage import GRACE, SHORT
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Callable, Generator
     from multiprocessing.connection import Connection
 
     from anylock import Lock
@@ -172,22 +171,44 @@ def obey(lock: Lock, connection: Connection[Any, Any]) -> None:
         command, args = connection.recv()
         if command == "stop":
             return
-        answer: Any = "left"
         try:
-            if command == "enter":
-                with lock:
-                    stay(connection)
-            elif command == "enter_task":
-                anyio.run(partial(enter_task, lock, connection))
-            elif command == "hold":
-                answer = attempt_hold(lock, *args)
-            elif command == "describe":
-                answer = lock.kind, lock.name
-            else:
-                answer = getattr(lock, command)()
+            answer = respond(lock, connection, command, *args)
         except Exception as error:  # noqa: BLE001 - the parent reports it
             answer = repr(error)
         connection.send(answer)
+
+
+def respond(
+    lock: Any, connection: Connection[Any, Any], command: str, *args: Any
+) -> Any:
+    """Do what the command says; return the answer."""
+    if command in OWN_COMMANDS:
+        return OWN_COMMANDS[command](lock, connection, *args)
+    answer = getattr(lock, command)
+    return answer(*args) if callable(answer) else answer
+
+
+def describe(lock: Lock, _: Connection[Any, Any]) -> tuple[str, str | None]:
+    """Tell kind and name."""
+    return lock.kind, lock.name
+
+
+def enter_and_stay(lock: Lock, connection: Connection[Any, Any]) -> str:
+    """Enter by `with`."""
+    with lock:
+        stay(connection)
+    return "left"
+
+
+def enter_task(lock: Lock, connection: Connection[Any, Any]) -> str:
+    """Enter by `async with`, on asyncio."""
+
+    async def enter() -> None:
+        async with lock:
+            stay(connection)
+
+    anyio.run(enter)
+    return "left"
 
 
 def stay(connection: Connection[Any, Any]) -> None:
@@ -196,16 +217,39 @@ def stay(connection: Connection[Any, Any]) -> None:
     connection.recv()
 
 
-async def enter_task(lock: Lock, connection: Connection[Any, Any]) -> None:
-    """Enter by `async with`, on asyncio."""
-    async with lock:
-        stay(connection)
-
-
-def attempt_hold(lock: Lock, seconds: float) -> tuple[str, float]:
+def attempt_hold(
+    lock: Lock, _: Connection[Any, Any], seconds: float
+) -> tuple[str, float]:
     """Try to enter; say how that went."""
     try:
         with lock.hold(seconds):
             return "entered", seconds
     except LockTimeout as error:
         return type(error).__name__, error.timeout
+
+
+def attempt_wait(
+    condition: Any, connection: Connection[Any, Any], seconds: float | None
+) -> object:
+    """Wait to be notified; say so before, while nobody can notify yet."""
+    with condition:
+        connection.send("waiting")
+        return condition.wait(seconds)
+
+
+def notify_within(condition: Any, _: Connection[Any, Any]) -> str:
+    """Notify one who waits."""
+    with condition:
+        condition.notify()
+    return "notified"
+
+
+OWN_COMMANDS: dict[str, Callable[..., Any]] = {
+    "describe": describe,
+    "enter": enter_and_stay,
+    "enter_task": enter_task,
+    "hold": attempt_hold,
+    "notify_within": notify_within,
+    "wait": attempt_wait,
+}
+"""What a child can do beside calling the lock's methods and reading its attributes."""

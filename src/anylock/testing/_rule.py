@@ -10,9 +10,19 @@ if TYPE_CHECKING:
 
     from anylock.testing._stage import Stage
 
-Feature = Literal["deadlocks", "processes", "one loop", "threads"]
+Feature = Literal[
+    "deadlocks",
+    "processes",
+    "one loop",
+    "threads",
+    "bounded",
+    "unbounded",
+    "task waits",
+    "thread waits",
+]
 """What a lock must be for some rules to apply: it tells deadlocks; it excludes
-processes; it is for tasks of one event loop, or for threads as well."""
+processes; it is for tasks of one event loop, or for threads as well. A semaphore is
+bounded or not; tasks can wait for a condition to be notified, or threads can."""
 
 Setting = Literal["anywhere", "task", "thread", "loops"]
 """Where a rule is checked.
@@ -50,14 +60,15 @@ class BrokenRule(AssertionError):  # noqa: N818 - says what the lock is accused 
     """A lock does not keep a rule of the contract.
 
     Attributes:
-        rule: The name of the rule, a key of `anylock.testing.RULES`.
+        rule: The name of the rule, a key of `anylock.testing.RULES`, or of the table
+            for what was checked.
         found: What was seen instead.
         backend: The event loop it was seen on; None if none had a part in it.
     """
 
     def __init__(self, rule: str, text: str, found: str, backend: str | None) -> None:
         where = "" if backend is None else f" (on {backend})"
-        super().__init__(f"the lock breaks the rule {rule!r}{where}: {text}\n{found}")
+        super().__init__(f"it breaks the rule {rule!r}{where}: {text}\n{found}")
         self._data = rule, text, found, backend
         self.rule = rule
         self.found = found

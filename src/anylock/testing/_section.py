@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import anyio.lowlevel
 
 if TYPE_CHECKING:
-    from anylock import Lock
+    from anylock import Hold, Lock
     from anylock.testing._stage import Stage
 
 
@@ -41,14 +41,14 @@ class Section:
         self.visits = visits + 1
 
 
-def visits_by_thread(lock: Lock, section: Section, number: int) -> None:
+def visits_by_thread(lock: Lock | Hold, section: Section, number: int) -> None:
     """Visit the section so many times, under the lock."""
     for _ in range(number):
         with lock:
             section.visit()
 
 
-async def visits_by_task(lock: Lock, section: Section, number: int) -> None:
+async def visits_by_task(lock: Lock | Hold, section: Section, number: int) -> None:
     """Visit the section so many times, under the lock."""
     for _ in range(number):
         async with lock:

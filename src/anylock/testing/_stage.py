@@ -102,8 +102,8 @@ class LoopThread:
 class Stage:
     """What a rule has to work with."""
 
-    make: Callable[[], Lock]
-    """Makes a fresh lock."""
+    factory: Callable[..., Any]
+    """Makes a fresh one of what is checked; of semaphores, with so many permits."""
     backends: tuple[Backend, ...]
     """All event loops that the lock is checked on."""
     backend: Backend
@@ -115,6 +115,8 @@ class Stage:
     """How to start processes."""
     patience: float
     """Seconds until the rule must have come to its end."""
+    reentrant: bool = False
+    """Whether who holds the lock may perhaps enter it again."""
     found: Broken | None = None
     """The first thing found to be wrong."""
     at_end: list[Callable[[], None]] = field(default_factory=list["Callable[[], None]"])
@@ -129,6 +131,11 @@ class Stage:
     def left(self) -> float:
         """Seconds until the deadline."""
         return max(0.0, self._deadline - monotonic())
+
+    def make(self) -> Lock:
+        """Make a fresh lock, or what can be used as one."""
+        lock: Lock = self.factory()
+        return lock
 
     # Findings.
 
@@ -162,6 +169,12 @@ class Stage:
         except Exception as error:  # noqa: BLE001 - the wrong one is the finding
             self.fail(f"{what} raised {error!r}, not {names}", error)
         self.fail(f"{what} raised nothing, not {names}")
+
+    def expect_taken(self, lock: Lock) -> None:
+        """Fail if who holds the lock can take it as well, unless it is re-entrant."""
+        if not self.reentrant:
+            taken: Any = lock.try_acquire()
+            self.expect(taken is False, f"try_acquire() of a held lock gave {taken!r}")
 
     # Waiting, in tasks of the rule's own event loop.
 

@@ -39,7 +39,7 @@ async def async_with(stage: Stage) -> None:
     for make in ways_in(lock):
         async with make():
             stage.expect(lock.locked(), "locked() was False inside")
-            stage.expect(not lock.try_acquire(), "try_acquire() took it from inside")
+            stage.expect_taken(lock)
         stage.expect(not lock.locked(), "it was still locked after the body")
         for error in (BodyError(), BodyExit()):
             try:
@@ -83,7 +83,7 @@ async def tasks_exclude(stage: Stage) -> None:
             async with lock:
                 waiter = await crowd.join(hold())
                 stage.expect(waiter.state == "waiting", "a second task got inside")
-                stage.expect(not lock.try_acquire(), "try_acquire() took it as well")
+                stage.expect_taken(lock)
             await crowd.finish(waiter, "the task that waited")
         section = Section()
         async with anyio.create_task_group() as group:
@@ -101,7 +101,7 @@ async def first_come_first_served(stage: Stage) -> None:
                 waiters = [await crowd.join(lock, flavour) for _ in range(5)]
             for number, waiter in enumerate(waiters):
                 await crowd.until(
-                    partial(_anybody_inside, waiters),
+                    partial(anybody_inside, waiters),
                     "a waiting task should have got the lock",
                 )
                 stage.expect(
@@ -112,7 +112,8 @@ async def first_come_first_served(stage: Stage) -> None:
                 await crowd.finish(waiter)
 
 
-def _anybody_inside(contenders: list[Contender]) -> bool:
+def anybody_inside(contenders: list[Contender]) -> bool:
+    """Say whether one of them is inside."""
     return any(contender.state == "inside" for contender in contenders)
 
 

@@ -37,7 +37,7 @@ def _with(stage: Stage) -> None:
     for make in ways_in(lock):
         with make():
             stage.expect(lock.locked(), "locked() was False inside")
-            stage.expect(not lock.try_acquire(), "try_acquire() took it from inside")
+            stage.expect_taken(lock)
         stage.expect(not lock.locked(), "it was still locked after the body")
         for error in (BodyError(), BodyExit()):
             try:
