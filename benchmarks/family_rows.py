@@ -111,36 +111,40 @@ AT_LEAST_THRICE = Target(3, at_least=True)
 # Nobody pauses inside, so those of one event loop are never there together: a second
 # permit is for somebody of another thread. One permit shows what exclusion costs, and
 # that it holds; two show what a semaphore is for.
+MIXED = (
+    ("rlock", "rlock:", "make_rlock('thread')", "aiologic.RLock", 1),
+    (
+        "semaphore",
+        "semaphore of 1,",
+        "make_semaphore('thread')",
+        "aiologic.Semaphore",
+        1,
+    ),
+    (
+        "semaphore-2",
+        "semaphore of 2,",
+        "make_semaphore('thread',2)",
+        "aiologic.Semaphore(2)",
+        2,
+    ),
+)
+
 MIXTURES = (
     *(
         Mixture(
-            f"{key}-mixed-asyncio-trio",
-            f"{what} mixed: 2 threads, 10 asyncio tasks, 10 trio tasks",
+            f"{key}-mixed-asyncio{'-trio' if trio else ''}",
+            f"{what} mixed: 2 threads, 10 asyncio tasks"
+            f"{f', {trio} trio tasks' if trio else ''}",
             ours,
             (peer,),
             threads=2,
             asyncio=10,
-            trio=10,
+            trio=trio,
             permits=permits,
             target=AT_LEAST_THRICE,
         )
-        for key, what, ours, peer, permits in (
-            ("rlock", "rlock:", "make_rlock('thread')", "aiologic.RLock", 1),
-            (
-                "semaphore",
-                "semaphore of 1,",
-                "make_semaphore('thread')",
-                "aiologic.Semaphore",
-                1,
-            ),
-            (
-                "semaphore-2",
-                "semaphore of 2,",
-                "make_semaphore('thread',2)",
-                "aiologic.Semaphore(2)",
-                2,
-            ),
-        )
+        for trio in (10, 0)
+        for key, what, ours, peer, permits in MIXED
     ),
     *(
         Mixture(

@@ -16,6 +16,7 @@ import json
 import sys
 import threading
 import traceback
+from contextlib import suppress
 from dataclasses import dataclass, field
 from operator import sub
 from time import perf_counter, sleep
@@ -62,6 +63,8 @@ class Crowd:
 
     def fail(self, failure: threading.ExceptHookArgs) -> None:
         """Take note that a worker broke, and let the others come to an end."""
+        if isinstance(failure.exc_value, threading.BrokenBarrierError):
+            return  # somebody else broke before
         self.error = self.error or failure.exc_value
         self.go.abort()
         # At once: who broke while it had the lock keeps the others for ever.
@@ -186,7 +189,8 @@ def main() -> None:
     threading.excepthook = crowd.fail
     for thread in threads:
         thread.start()
-    go.wait()
+    with suppress(threading.BrokenBarrierError):  # the cause is raised below
+        go.wait()
     crowd.settle()
     start, before = perf_counter(), crowd.snapshot()
     sleep(mixture["seconds"])
