@@ -153,21 +153,23 @@ async def _take_back(
             raise
 
     modules: dict[str, Any] = sys.modules
+    shield: Any = None
     if _parking.in_trio():
-        with modules["trio"].CancelScope(shield=True):
-            await attempt()
-        return
-    cancelled: type[BaseException] = modules["asyncio"].CancelledError
+        shield = modules["trio"].CancelScope
+        cancelled: type[BaseException] = modules["trio"].Cancelled
+    else:
+        cancelled = modules["asyncio"].CancelledError
     try:
-        await attempt()
+        await attempt()  # most succeed, and a scope would take longer than they do
     except cancelled as error:
         last = error
     else:
         return
-    from anyio import CancelScope  # noqa: PLC0415 - only who is cancelled here needs it
-
-    # anyio cancels a task again and again, which would cost it its place each time.
-    with CancelScope(shield=True):
+    if shield is None:
+        from anyio import CancelScope as shield  # noqa: N813, PLC0415 - on asyncio only
+    # Who is cancelled by a scope is cancelled again and again, which would cost it its
+    # place in the queue each time.
+    with shield(shield=True):
         while True:
             try:
                 await attempt()

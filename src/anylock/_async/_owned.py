@@ -104,7 +104,10 @@ class AsyncOwned(AsyncBase):
         return kept
 
     async def _take_back(self, kept: Any) -> None:
-        await self._enter_task_within(None)
+        # No checkpoint: to wait for the notification was one.
+        actor = _parking.current_actor()
+        if not self._take(actor):
+            await self._wait(_parking.new_waiter(), actor, None)
         self._restore(kept)
 
     def _close(self, kept: Any) -> None:

@@ -61,7 +61,7 @@ class AsyncSemaphore(AsyncBase):
         self, value: int = 1, name: str | None = None, *, fast_acquire: bool = False
     ) -> None:
         super().__init__(name, fast_acquire=fast_acquire)
-        self._value = checked_value(value)  # nobody waits while this is positive
+        self._value = checked_value(value)
         self._bound: int | None = None
         # Who was granted a permit and has not run since; None until somebody was.
         self._granted: OrderedDict[Waiter, None] | None = None
@@ -92,7 +92,7 @@ class AsyncSemaphore(AsyncBase):
         except (KeyError, RuntimeError):  # no asyncio here
             actor = None
         # No call from here to the taking, as in AsyncLock.
-        if actor and self._value:
+        if actor and self._value and not self._granted:
             self._value -= 1
             self._insider = actor
         elif actor:
@@ -141,11 +141,10 @@ class AsyncSemaphore(AsyncBase):
                 `blocking=False`.
             WrongEventLoop: Tasks of another event loop use it at this moment.
         """
-        if blocking and timeout is None and self._value and not _parking.in_trio():
-            self._value -= 1
-            self._insider = _SOMEBODY
+        left = None if blocking and timeout is None else within(blocking, timeout)
+        if not _parking.in_trio() and self._take(_SOMEBODY):
             return True
-        return await self._enter_task_within(within(blocking, timeout), _SOMEBODY)
+        return await self._enter_task_within(left, _SOMEBODY)
 
     def try_acquire(self) -> bool:
         """Take a permit if that needs no waiting; say whether it was taken."""
@@ -169,16 +168,20 @@ class AsyncSemaphore(AsyncBase):
             self._give(n)
 
     def locked(self) -> bool:
-        """Say whether who wants a permit at this moment would have to wait."""
-        return not self._value
+        """Say whether who wants a permit at this moment would have to wait.
+
+        As with `asyncio.Semaphore`, that is also the case while there are free ones,
+        but somebody who waited before is only on its way to run.
+        """
+        return not self._value or bool(self._granted)
 
     # What the queue asks.
 
     def _take(self, actor: Any) -> bool:
-        if not self._value:
+        if self._granted:
             self._pass_over_the_gone()
-            if not self._value:
-                return False
+        if not self._value or self._granted:
+            return False
         self._value -= 1
         self._insider = actor
         return True
@@ -189,9 +192,8 @@ class AsyncSemaphore(AsyncBase):
         if self._granted:
             self._pass_over_the_gone()
         insider = self._insider
-        if self._value:  # a signal handler released it meanwhile
-            self._value -= 1
-            self._pass_on()
+        if self._value and not self._granted:  # somebody released it meanwhile
+            self._settle()
         elif insider is None or insider is _SOMEBODY or actor is _SOMEBODY:
             self._check_loop(waiter, None)
         elif timeout is None and self._bound == 1 and same_actor(insider, actor):
@@ -208,7 +210,8 @@ class AsyncSemaphore(AsyncBase):
         self._granted[waiter] = None
 
     def _forget(self, waiter: Waiter) -> None:
-        self._arrived(waiter)
+        if self._granted:
+            self._granted.pop(waiter, None)
 
     def _accept(self, waiter: Waiter, actor: Any) -> None:
         self._arrived(waiter)
@@ -238,7 +241,15 @@ class AsyncSemaphore(AsyncBase):
     def _arrived(self, waiter: Waiter) -> bool:
         """Forget that it is on its way; False if its permit was taken back."""
         granted = self._granted
-        return granted is not None and granted.pop(waiter, granted) is None
+        known = granted is not None and granted.pop(waiter, granted) is None
+        self._settle()
+        return known
+
+    def _settle(self) -> None:
+        # Who came while others were on their way to run has queued behind them.
+        while self._value and self._waiters:
+            self._value -= 1
+            self._pass_on()
 
     def _pass_over_the_gone(self) -> None:
         # Those of a loop that was closed come before those of the next one.
@@ -251,7 +262,7 @@ class AsyncSemaphore(AsyncBase):
                 self._pass_on()
 
     def _state(self) -> str:
-        return f"unlocked, value:{self._value}" if self._value else "locked"
+        return "locked" if self.locked() else f"unlocked, value:{self._value}"
 
 
 class AsyncBoundedSemaphore(AsyncSemaphore):
