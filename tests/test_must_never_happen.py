@@ -440,7 +440,7 @@ def test_no_more_threads_when_tasks_make_room_for_threads(
     backend: Backend, kind: LockKind, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The same amid a hand-off: nobody waits for ever, and nothing stays locked."""
-    from anylock._bridge import base
+    from anylock._bridge import queue
 
     async def main() -> None:
         lock = make_lock(kind)
@@ -456,7 +456,7 @@ def test_no_more_threads_when_tasks_make_room_for_threads(
             ended += 1
 
         with NoThreads(monkeypatch):
-            monkeypatch.setattr(base, "TENURE", 0.0)
+            monkeypatch.setattr(queue, "TENURE", 0.0)
             await all_done(*[one] * 5)
         assert ended == 5
         assert_at_rest(lock)

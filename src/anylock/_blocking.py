@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import _thread
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from anylock import _parking
@@ -29,7 +30,8 @@ class BlockedThread(Waiter):
         self.withdrawn.acquire()
 
     def _unpark(self) -> bool:
-        self._bell.release()
+        with suppress(RuntimeError):  # it has rung already
+            self._bell.release()
         return True
 
     def keeps_from_running(self, waiter: AsyncioWaiter | TrioWaiter) -> bool:

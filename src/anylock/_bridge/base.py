@@ -1,51 +1,21 @@
-"""What all bridges share: the queue, the helper thread and the turnstile.
-
-A thread that leaves `with lock:` through the C method tells nobody. So tasks that
-find the lock taken queue here, and one helper thread blocks in the C `acquire` on
-behalf of the whole queue. When it gets the lock it grants it to the first waiter
-and ends. A task that holds the lock hands it straight to the next waiter when it
-leaves, so that between tasks no thread is needed.
-
-The invariant that keeps wake-ups from being lost: *whenever somebody is queued, the
-helper is on its way to the lock, or a task holds it and will look here when it leaves.*
-Everybody queues first and looks at the lock afterwards; a task that leaves gives the
-lock up first and looks at the queue afterwards.
-
-"The lock" is a semaphore's permit as well; what is different there, and with locks
-that are re-entrant, is in the classes beside this one.
-
-Nobody ever blocks on the bridge's own state: it changes in steps.
-"""
+"""What all bridges share: what tasks do with one, and threads beside them."""
 
 from __future__ import annotations
 
 import _thread
 import os
 import weakref
-from collections import OrderedDict
 from functools import partial
-from time import monotonic, sleep
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from anylock import _parking
 from anylock._blocking import BlockedThread, acquired
-from anylock._bridge.steps import Steps
+from anylock._bridge.queue import Waiting
 from anylock._parking import Waiter, this_thread
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from typing_extensions import Self
-
-TENURE = 0.005
-"""Seconds for which tasks may hand the lock on before threads get a turn.
-
-Eventual fairness as in the mutexes of WebKit's WTF (Pizlo, "Locking in WebKit",
-2016) and of Go, which use 1 ms.
-"""
-
-_SLICE = 0.1
-"""Seconds after which the helper looks whether anybody still waits."""
 
 _bridges: weakref.WeakSet[Bridge] = weakref.WeakSet()
 
@@ -58,13 +28,14 @@ def _disown_in_child() -> None:
     forking = this_thread.marker
     for bridge in _bridges:
         bridge.of_this_process = False
+        bridge.forked()
 
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_disown_in_child)
 
 
-class Bridge(Steps):
+class Bridge(Waiting):
     """Where tasks wait for one lock; a subclass knows who holds it.
 
     Args:
@@ -73,26 +44,12 @@ class Bridge(Steps):
         release: The inner lock's C method.
     """
 
-    __slots__ = (
-        "__weakref__",
-        "_acquire",
-        "_helping",
-        "_queue",
-        "_release",
-        "_retired",
-        "_tenure_ends",
-        "_turnstile",
-        "careful",
-        "of_this_process",
-        "switching",
-    )
+    __slots__ = ("__weakref__", "careful", "of_this_process", "switching")
 
     def __init__(
         self, acquire: Callable[..., bool], release: Callable[[], None]
     ) -> None:
-        super().__init__()
-        self._acquire = acquire
-        self._release = release
+        super().__init__(acquire, release)
         self.of_this_process = True
         """False in a forked child, where the waiters and the helper are missing."""
         _bridges.add(self)
@@ -100,29 +57,6 @@ class Bridge(Steps):
         """Held while the lock's native slots are exchanged."""
         self.careful = False
         """Whether the slots hold the careful methods; see `switching`."""
-        self._queue: OrderedDict[Waiter, None] = OrderedDict()
-        """Who waits, first come first; changed only in steps."""
-        self._helping = False
-        """Whether a helper thread is on its way."""
-        self._retired = False
-        """Whether no helper may start any more."""
-        self._turnstile = _thread.allocate_lock()
-        """Held by the helper while it waits for the lock."""
-        self._tenure_ends: float | None = None
-        """When threads get a turn; None until tasks hand the lock on."""
-
-    def retire(self) -> None:
-        """Let the helper end before this process does.
-
-        Or else it may take a lock between processes just when the interpreter has
-        stopped running threads, and the lock is taken for ever.
-        """
-        self._retired = True
-        with self._turnstile:  # the helper leaves it within a slice
-            pass
-        deadline = monotonic() + _SLICE
-        while self._helping and monotonic() < deadline:
-            sleep(0.001)  # it is giving back what it got
 
     @property
     def busy(self) -> bool:
@@ -141,7 +75,10 @@ class Bridge(Steps):
 
     # What a subclass knows.
 
-    def inherit(self, old: Self) -> None:
+    def forked(self) -> None:
+        """Look to what the forking thread has, in a forked child, in that thread."""
+
+    def inherit(self, old: Any) -> None:
         """Take over from the bridge of the process that forked this one."""
         raise NotImplementedError  # pragma: no cover - abstract
 
@@ -161,22 +98,6 @@ class Bridge(Steps):
         """
         raise NotImplementedError  # pragma: no cover - abstract
 
-    def _lost(self) -> Waiter | None:
-        """Return somebody who was granted the lock and lost its loop since."""
-        raise NotImplementedError  # pragma: no cover - abstract
-
-    def _take_back(self, blocked: BlockedThread) -> Waiter | None:
-        """Take a grant back from a task that cannot run while that thread blocks."""
-        raise NotImplementedError  # pragma: no cover - abstract
-
-    def _entrust(self, waiter: Waiter) -> None:
-        """Note that the waiter is about to be granted the lock."""
-        raise NotImplementedError  # pragma: no cover - abstract
-
-    def _distrust(self, waiter: Waiter) -> None:
-        """Forget it: the waiter is gone, or does not want the lock any more."""
-        raise NotImplementedError  # pragma: no cover - abstract
-
     def _accepted(self, waiter: Waiter) -> None:
         """Note that the waiter runs again, in its own thread."""
 
@@ -187,7 +108,11 @@ class Bridge(Steps):
         raise NotImplementedError  # pragma: no cover - abstract
 
     def leave(self) -> bool:
-        """Release the lock that a task holds; False if the caller does not."""
+        """Release the lock that a task holds; False if the caller may not."""
+        raise NotImplementedError  # pragma: no cover - abstract
+
+    def give_up(self) -> None:
+        """Release the lock that a task holds, whoever calls."""
         raise NotImplementedError  # pragma: no cover - abstract
 
     def take_without_checkpoint(self) -> bool:
@@ -222,7 +147,7 @@ class Bridge(Steps):
                 try:
                     await _parking.trio_lowlevel.cancel_shielded_checkpoint()
                 except BaseException:  # closed with its loop: nothing else gets in
-                    self.leave()
+                    self.give_up()
                     raise
             return True
         if timeout != 0:
@@ -338,96 +263,3 @@ class Bridge(Steps):
         self._turnstile.release()
         left = max(0.0, deadline - monotonic())
         return acquired(self._acquire, self._release, left)
-
-    # The steps. They run one at a time, in whichever thread finds the bridge idle.
-
-    def _enqueue(self, waiter: Waiter) -> None:
-        self._queue[waiter] = None
-        self._serve()
-
-    def _enqueue_thread(self, blocked: BlockedThread) -> None:
-        waiter = self._take_back(blocked)
-        if waiter is not None:
-            self._put_first(waiter)
-            self._entrust(blocked)
-            self._give(blocked)
-            return
-        if any(waiter.thread is blocked.thread for waiter in self._queue):
-            self._put_first(blocked)
-        else:
-            self._queue[blocked] = None
-        self._serve()
-
-    def _put_first(self, waiter: Waiter) -> None:
-        self._queue[waiter] = None
-        self._queue.move_to_end(waiter, last=False)
-
-    def _withdraw(self, waiter: Waiter) -> None:
-        if waiter.granted:
-            self._distrust(waiter)
-            self._pass_on()
-        else:
-            self._queue.pop(waiter, None)
-
-    def _pass_on(self) -> None:
-        """Dispose of the inner lock, which is ours."""
-        now = monotonic()
-        if self._tenure_ends is None:
-            self._tenure_ends = now + TENURE
-        if now < self._tenure_ends:
-            self._grant()
-            return
-        self._tenure_ends = None
-        self._release()
-        self._summon_helper()
-
-    def _grant(self) -> None:
-        """Give the inner lock, which is ours, to the first who can take it."""
-        while self._queue:
-            waiter = next(iter(self._queue))
-            self._entrust(waiter)
-            del self._queue[waiter]
-            if self._give(waiter):
-                return
-            self._distrust(waiter)
-        self._release()
-
-    def _give(self, waiter: Waiter) -> bool:
-        if not waiter.grant():  # its event loop was closed
-            return False
-        if isinstance(waiter, BlockedThread):
-            self._summon_helper()  # a thread leaves without a word
-        return True
-
-    def _serve(self) -> None:
-        """Restore the invariant: somebody is on the way to those who wait."""
-        raise NotImplementedError  # pragma: no cover - abstract
-
-    def _summon_helper(self) -> None:
-        if not self._queue or self._helping or self._retired:
-            return
-        self._helping = True
-        try:
-            # Not threading.Thread: its start() waits until the new thread runs,
-            # which stops this event loop for as long as others keep the GIL.
-            _thread.start_new_thread(self._help, ())
-        except RuntimeError as error:  # no more threads, or the interpreter ends
-            self._helping = False
-            while self._queue:
-                waiter, _ = self._queue.popitem(last=False)
-                waiter.fail(error)
-
-    def _help(self) -> None:
-        acquired = False
-        with self._turnstile:
-            while self._queue and not acquired and not self._retired:
-                acquired = self._acquire(True, _SLICE)
-        self._do(partial(self._helped, acquired))
-
-    def _helped(self, acquired: bool) -> None:  # noqa: FBT001 - a step
-        self._helping = False
-        if acquired:
-            self._tenure_ends = None
-            self._grant()
-        else:
-            self._serve()

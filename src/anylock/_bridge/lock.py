@@ -39,7 +39,7 @@ class LockBridge(Bridge):
         """The task that holds the lock or was granted it; changed only by who has
         the inner lock."""
 
-    def inherit(self, old: LockBridge) -> None:
+    def inherit(self, old: Any) -> None:
         """Take over from the bridge of the process that forked this one."""
         holder = old.holder
         if holder is None or holder.thread is not base.forking:
@@ -64,9 +64,13 @@ class LockBridge(Bridge):
         holder = self.holder
         if holder is None or not holder.resumed:  # granted is not held yet
             return False
+        self.give_up()
+        return True
+
+    def give_up(self) -> None:
+        """Release the lock that a task holds, whoever calls."""
         self.holder = None  # at once: the step may run in another thread, later
         self.dispose()
-        return True
 
     def _in_use(self) -> bool:
         return self.holder is not None
@@ -126,8 +130,11 @@ class LockBridge(Bridge):
             self._distrust(lost)
             self._grant()
             return
-        if not self._queue or self._helping or self.holder is not None:
-            return
+        if self._queue and not self._helping and self.holder is None:
+            self._fetch()
+
+    def _fetch(self) -> None:
+        """Get the inner lock for those who wait."""
         if self._acquire(False):
             self._tenure_ends = None
             self._grant()

@@ -46,12 +46,12 @@ class SemaphoreBridge(Bridge):
         self._only: Any = None
         """The task that holds the permit, where there is only one."""
 
-    def inherit(self, old: SemaphoreBridge) -> None:
+    def inherit(self, old: Any) -> None:
         """Take over from the bridge of the process that forked this one."""
-        held = old._held.get(base.forking)
+        held = old._held.get(base.forking)  # noqa: SLF001 - of this class
         if held:
             self._held[base.forking] = held
-        for waiter in old._granted:
+        for waiter in old._granted:  # noqa: SLF001
             if waiter.thread is base.forking and not waiter.resumed:
                 self._release()  # the grant is the parent's
 
@@ -64,7 +64,12 @@ class SemaphoreBridge(Bridge):
         return True
 
     def leave(self) -> bool:
-        """Give back the permit that a task holds."""
+        """Give back a permit that a task holds."""
+        self.give_up()
+        return True
+
+    def give_up(self) -> None:
+        """Give back a permit that a task holds, whoever calls."""
         held = self._held
         # Elsewhere if its event loop goes on in another thread than it entered in.
         marker: Any = this_thread.marker if this_thread.marker in held else None
@@ -78,7 +83,6 @@ class SemaphoreBridge(Bridge):
             else:
                 del held[marker]
         self.dispose()
-        return True
 
     def _count(self) -> None:
         held = self._held

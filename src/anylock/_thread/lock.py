@@ -113,6 +113,26 @@ class CarefulThreadLock(Bridged["LockBridge"]):
         """Take the lock if that needs no waiting; say whether it was taken."""
         return self.acquire(False)
 
+    # What a condition asks.
+
+    def _held_by_task(self) -> bool:
+        bridge = self._careful_bridge()
+        holder = None if bridge is None else bridge.holder
+        return holder is not None and holder.resumed
+
+    def _held_by_thread(self) -> bool:
+        return self.locked() and not self._held_by_task()
+
+    def _give_up(self) -> tuple[int, None]:
+        self.release()
+        return 1, None
+
+    def _acquire_restore(self, _state: object) -> None:
+        self.acquire()
+
+    async def _take_back(self, _state: object) -> None:
+        await self.__aenter__()
+
     def _enter_within(self, timeout: float | None) -> bool:
         return self.acquire(True, -1 if timeout is None else timeout)
 

@@ -1,0 +1,203 @@
+"""The queue of those who wait for a lock, and the helper thread that gets it.
+
+A thread that leaves `with lock:` through the C method tells nobody. So tasks that
+find the lock taken queue here, and one helper thread blocks in the C `acquire` on
+behalf of the whole queue. When it gets the lock it grants it to the first waiter
+and ends. A task that holds the lock hands it straight to the next waiter when it
+leaves, so that between tasks no thread is needed.
+
+The invariant that keeps wake-ups from being lost: *whenever somebody is queued, the
+helper is on its way to the lock, or a task holds it and will look here when it leaves.*
+Everybody queues first and looks at the lock afterwards; a task that leaves gives the
+lock up first and looks at the queue afterwards.
+
+"The lock" is a semaphore's permit as well; what is different there, and with locks
+that are re-entrant, is in the classes beside this one.
+
+Nobody ever blocks on the bridge's own state: it changes in steps.
+"""
+
+from __future__ import annotations
+
+import _thread
+from collections import OrderedDict
+from functools import partial
+from time import monotonic, sleep
+from typing import TYPE_CHECKING
+
+from anylock._blocking import BlockedThread
+from anylock._bridge.steps import Steps
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from anylock._parking import Waiter
+
+TENURE = 0.005
+"""Seconds for which tasks may hand the lock on before threads get a turn.
+
+Eventual fairness as in the mutexes of WebKit's WTF (Pizlo, "Locking in WebKit",
+2016) and of Go, which use 1 ms.
+"""
+
+_SLICE = 0.1
+"""Seconds after which the helper looks whether anybody still waits."""
+
+
+class Waiting(Steps):
+    """The queue, the helper thread and the turnstile; see `Bridge`."""
+
+    __slots__ = (
+        "_acquire",
+        "_helping",
+        "_queue",
+        "_release",
+        "_retired",
+        "_tenure_ends",
+        "_turnstile",
+    )
+
+    def __init__(
+        self, acquire: Callable[..., bool], release: Callable[[], None]
+    ) -> None:
+        super().__init__()
+        self._acquire = acquire
+        self._release = release
+        self._queue: OrderedDict[Waiter, None] = OrderedDict()
+        """Who waits, first come first; changed only in steps."""
+        self._helping = False
+        """Whether a helper thread is on its way."""
+        self._retired = False
+        """Whether no helper may start any more."""
+        self._turnstile = _thread.allocate_lock()
+        """Held by the helper while it waits for the lock."""
+        self._tenure_ends: float | None = None
+        """When threads get a turn; None until tasks hand the lock on."""
+
+    def retire(self) -> None:
+        """Let the helper end before this process does.
+
+        Or else it may take a lock between processes just when the interpreter has
+        stopped running threads, and the lock is taken for ever.
+        """
+        self._retired = True
+        with self._turnstile:  # the helper leaves it within a slice
+            pass
+        deadline = monotonic() + _SLICE
+        while self._helping and monotonic() < deadline:
+            sleep(0.001)  # it is giving back what it got
+
+    # What a subclass knows.
+
+    def _lost(self) -> Waiter | None:
+        """Return somebody who was granted the lock and lost its loop since."""
+        raise NotImplementedError  # pragma: no cover - abstract
+
+    def _take_back(self, blocked: BlockedThread) -> Waiter | None:
+        """Take a grant back from a task that cannot run while that thread blocks."""
+        raise NotImplementedError  # pragma: no cover - abstract
+
+    def _entrust(self, waiter: Waiter) -> None:
+        """Note that the waiter is about to be granted the lock."""
+        raise NotImplementedError  # pragma: no cover - abstract
+
+    def _distrust(self, waiter: Waiter) -> None:
+        """Forget it: the waiter is gone, or does not want the lock any more."""
+        raise NotImplementedError  # pragma: no cover - abstract
+
+    # The steps. They run one at a time, in whichever thread finds the bridge idle.
+
+    def _enqueue(self, waiter: Waiter) -> None:
+        self._queue[waiter] = None
+        self._serve()
+
+    def _enqueue_thread(self, blocked: BlockedThread) -> None:
+        waiter = self._take_back(blocked)
+        if waiter is not None:
+            self._put_first(waiter)
+            self._entrust(blocked)
+            self._give(blocked)
+            return
+        if any(waiter.thread is blocked.thread for waiter in self._queue):
+            self._put_first(blocked)
+        else:
+            self._queue[blocked] = None
+        self._serve()
+
+    def _put_first(self, waiter: Waiter) -> None:
+        self._queue[waiter] = None
+        self._queue.move_to_end(waiter, last=False)
+
+    def _withdraw(self, waiter: Waiter) -> None:
+        if waiter.granted:
+            self._distrust(waiter)
+            self._pass_on()
+        else:
+            self._queue.pop(waiter, None)
+
+    def _pass_on(self) -> None:
+        """Dispose of the inner lock, which is ours."""
+        now = monotonic()
+        if self._tenure_ends is None:
+            self._tenure_ends = now + TENURE
+        if now < self._tenure_ends:
+            self._grant()
+            return
+        self._tenure_ends = None
+        self._release()
+        self._summon_helper()
+
+    def _grant(self) -> None:
+        """Give the inner lock, which is ours, to the first who can take it."""
+        while self._queue:
+            waiter = next(iter(self._queue))
+            self._entrust(waiter)
+            del self._queue[waiter]
+            if self._give(waiter):
+                return
+            self._distrust(waiter)
+        self._release()
+
+    def _give(self, waiter: Waiter) -> bool:
+        if not waiter.grant():  # its event loop was closed
+            return False
+        if isinstance(waiter, BlockedThread):
+            self._summon_helper()  # a thread leaves without a word
+        return True
+
+    def _serve(self) -> None:
+        """Restore the invariant: somebody is on the way to those who wait."""
+        raise NotImplementedError  # pragma: no cover - abstract
+
+    def _summon_helper(self) -> None:
+        if not self._queue or self._helping or self._retired:
+            return
+        self._helping = True
+        try:
+            # Not threading.Thread: its start() waits until the new thread runs,
+            # which stops this event loop for as long as others keep the GIL.
+            _thread.start_new_thread(self._help, ())
+        except RuntimeError as error:  # no more threads, or the interpreter ends
+            self._helping = False
+            while self._queue:
+                waiter, _ = self._queue.popitem(last=False)
+                waiter.fail(error)
+
+    def _help(self) -> None:
+        self._do(partial(self._helped, self._wait_for_the_queue()))
+
+    def _wait_for_the_queue(self) -> bool:
+        """Block until the inner lock is ours, or nobody waits for it any more."""
+        acquired = False
+        with self._turnstile:
+            while self._queue and not acquired and not self._retired:
+                acquired = self._acquire(True, _SLICE)
+        return acquired
+
+    def _helped(self, acquired: bool) -> None:  # noqa: FBT001 - a step
+        self._helping = False
+        if acquired:
+            self._tenure_ends = None
+            self._grant()
+        else:
+            self._serve()

@@ -1,0 +1,266 @@
+"""The bridge of a re-entrant lock, which belongs to the thread that took it.
+
+Tasks can have such a lock only through a thread. A task that finds it free has it
+through its own thread, that of the event loop. To those who had to wait the helper
+*lends* it: it keeps the inner lock while it goes from one to the next, until one of
+them gives it back. In both cases the bridge knows the holder, and who else runs in
+that thread is told from it.
+"""
+
+from __future__ import annotations
+
+import _thread
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from anylock import _parking
+from anylock._blocking import BlockedThread
+from anylock._bridge import base
+from anylock._bridge.lock import Holder, LockBridge
+from anylock._errors import WouldDeadlock
+from anylock._parking import ThreadMarker, Waiter, this_thread
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_PATIENCE = 1.0
+"""Seconds to wait for the helper to release; it needs none, unless Python ends."""
+
+
+class Loan:
+    """The inner lock, as long as a helper thread keeps it for others."""
+
+    __slots__ = ("due", "helper", "returned")
+
+    def __init__(self) -> None:
+        self.helper = this_thread.marker
+        self.due = _thread.allocate_lock()
+        self.due.acquire()
+        self.returned = _thread.allocate_lock()
+        self.returned.acquire()
+
+
+class Lent:
+    """The inner lock, as tasks have it.
+
+    Args:
+        release: Releases the inner lock in the thread that has it.
+        release_elsewhere: Releases it in any thread, as far as Python can.
+    """
+
+    __slots__ = ("by", "release_elsewhere", "release_here")
+
+    def __init__(
+        self, release: Callable[[], None], release_elsewhere: Callable[[], object]
+    ) -> None:
+        self.release_here = release
+        self.release_elsewhere = release_elsewhere
+        self.by: ThreadMarker | Loan | None = None
+        """Whose inner lock a task has; None if it is a thread that has it."""
+
+    def release(self) -> None:
+        """Release the inner lock, in the thread that has it."""
+        by, self.by = self.by, None
+        if by is None or by is this_thread.marker:
+            self.release_here()
+        elif not isinstance(by, Loan):
+            # The event loop goes on in another thread than the task entered in.
+            self.release_elsewhere()
+        else:
+            by.due.release()
+            if by.helper is not this_thread.marker:
+                by.returned.acquire(True, _PATIENCE)
+
+
+class RLockBridge(LockBridge):
+    """Where tasks wait for a re-entrant lock.
+
+    Args:
+        acquire: The inner lock's C method.
+        owned: Says whether the inner lock belongs to the running thread.
+        lent: Releases it.
+        reset: Unlocks it in a forked child; None if it is shared with the parent.
+    """
+
+    __slots__ = ("_lent", "_owned", "_reset", "depth")
+
+    def __init__(
+        self,
+        acquire: Callable[..., bool],
+        owned: Callable[[], bool],
+        lent: Lent,
+        reset: Callable[[], None] | None,
+    ) -> None:
+        super().__init__(acquire, lent.release)
+        self._owned = owned
+        self._lent = lent
+        self._reset = reset
+        self.depth = 0
+        """How often the holder has entered again; changed only by the holder."""
+
+    # Who holds it.
+
+    def held_by_me(self) -> bool:
+        """Say whether the running task, or else this thread, is the holder."""
+        holder = self.holder
+        if holder is None or not holder.resumed:
+            return False
+        if isinstance(holder, BlockedThread):
+            return holder.thread is this_thread.marker
+        return _parking.same_actor(holder.actor, _parking.current_actor())
+
+    def held_by_me_as_task(self) -> bool:
+        """Say whether the running task is the holder."""
+        return not isinstance(self.holder, BlockedThread) and self.held_by_me()
+
+    def held_by_thread(self) -> bool:
+        """Say whether this thread itself has the lock, and none of its tasks."""
+        if isinstance(self.holder, BlockedThread) and self.held_by_me():
+            return True
+        return self._lent.by is not this_thread.marker and self._owned()
+
+    def enter_again(self) -> bool:
+        """Enter once more, if the caller is the holder."""
+        if not self.held_by_me():
+            return False
+        self.depth += 1
+        return True
+
+    # What tasks do.
+
+    def take(self) -> bool:
+        """Take the lock for the running task if nobody has it or waits for it."""
+        # What its thread holds by `with` is not the task's.
+        if self._queue or self._owned() or not self._acquire(False):
+            return False
+        self._lent.by = this_thread.marker
+        self._tenure_ends = None
+        self.holder = Holder()
+        return True
+
+    def take_without_checkpoint(self) -> bool:
+        """Enter again, or take the lock, unless a checkpoint is due first."""
+        return not _parking.in_trio() and (self.enter_again() or self.take())
+
+    async def enter(
+        self,
+        go_careful: Callable[[base.Bridge], None],
+        timeout: float | None,
+        name: str | None,
+    ) -> bool:
+        """Enter again, or wait until the lock belongs to the running task."""
+        if not self.held_by_me():
+            return await super().enter(go_careful, timeout, name)
+        if not _parking.in_trio():
+            self.depth += 1
+            return True
+        await _parking.trio_lowlevel.checkpoint_if_cancelled()
+        self.depth += 1
+        try:
+            await _parking.trio_lowlevel.cancel_shielded_checkpoint()
+        except BaseException:  # closed with its loop: nothing else gets in
+            self.depth -= 1
+            raise
+        return True
+
+    def leave(self) -> bool:
+        """Leave once; False if the caller is not the holder."""
+        if not self.held_by_me():
+            return False
+        if self.depth:
+            self.depth -= 1
+        else:
+            self.give_up()
+        return True
+
+    def give_up(self) -> None:
+        """Release the lock that the holder has, whatever its depth."""
+        self.holder = None
+        self.depth = 0
+        if isinstance(self._lent.by, Loan):
+            self.dispose()
+            return
+        # It is this thread's, and cannot be handed on.
+        self._tenure_ends = None
+        try:
+            self._release()
+        finally:
+            if self._queue or self._mail:
+                self._do(self._serve)
+
+    def _refuse_deadlock(self, name: str | None) -> None:
+        if self.held_by_thread():
+            reason = "this thread holds it by 'with'"
+            raise WouldDeadlock(reason, "use 'async with' in tasks", name)
+
+    # What threads do.
+
+    def try_block(self) -> bool:
+        """Enter again, or take the lock for this thread if it is to be had."""
+        if self.enter_again():
+            return True
+        if self.held_by_thread():
+            return self._acquire(False)
+        if self._lent.by is this_thread.marker:
+            return False
+        return super().try_block()
+
+    def block(self, timeout: float | None, name: str | None) -> bool:
+        """Enter again, or block this thread until the lock is its own."""
+        if self.enter_again():
+            return True
+        if self.held_by_thread():
+            return self._acquire()
+        if self._lent.by is not this_thread.marker:
+            return super().block(timeout, name)
+        # A task of this thread has it through this thread: to acquire the inner lock
+        # would be to enter it again.
+        self._held_here(timeout, name)
+        return self._block_loop_thread(timeout)
+
+    # The steps.
+
+    def _entrust(self, waiter: Waiter) -> None:
+        self.holder = waiter
+
+    def _give(self, waiter: Waiter) -> bool:
+        return waiter.grant()
+
+    def _fetch(self) -> None:
+        self._summon_helper()
+
+    def _help(self) -> None:
+        acquired = self._wait_for_the_queue()
+        if not acquired:
+            self._do(partial(self._helped, False))
+            return
+        loan = self._lent.by = Loan()
+        self._do(partial(self._helped, True))
+        loan.due.acquire()
+        self._lent.release_here()
+        loan.returned.release()
+
+    # Forks.
+
+    def forked(self) -> None:
+        """Have the forking thread itself hold what the helper held for its task."""
+        if self._reset is None:
+            return
+        holder = self.holder
+        if holder is not None and holder.thread is not base.forking:
+            return
+        if isinstance(self._lent.by, Loan):
+            self._reset()
+            if holder is not None and holder.resumed:
+                self._acquire()
+                self._lent.by = base.forking
+        if holder is not None:
+            holder.actor = _parking.current_actor()
+
+    def inherit(self, old: Any) -> None:
+        """Take over from the bridge of the process that forked this one."""
+        holder: Any = old.holder
+        if holder is not None and holder.resumed and holder.thread is base.forking:
+            self.holder = holder
+            self.depth = old.depth
+            self._lent.by = old._lent.by  # noqa: SLF001 - of this class

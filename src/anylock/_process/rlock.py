@@ -1,0 +1,129 @@
+"""`ProcessRLock`: a `multiprocessing.RLock` that tasks can wait for as well."""
+
+from __future__ import annotations
+
+from multiprocessing import synchronize
+from typing import TYPE_CHECKING, Any
+
+from anylock._bridged import NativeSlots
+from anylock._errors import LockNotHeldError
+from anylock._hold import checked_name
+from anylock._process.base import BridgedSemLock, start_method
+
+if TYPE_CHECKING:
+    from multiprocessing.context import BaseContext
+    from types import TracebackType
+
+    from anylock._bridge.rlock import RLockBridge
+
+
+class CarefulProcessRLock(BridgedSemLock["RLockBridge"], synchronize.RLock):
+    """The methods of `ProcessRLock`, as they run while tasks hold it or wait for it.
+
+    The rest of the time the slots of `ProcessRLock` shadow them with the C methods of
+    the inner semaphore.
+    """
+
+    def release(self) -> None:
+        """Leave the lock once, as the task or else the thread that holds it.
+
+        Raises:
+            AssertionError: The caller does not hold it, as from `multiprocessing`;
+                `LockNotHeldError` while tasks of this process use it.
+        """
+        bridge = self._careful_bridge()
+        if bridge is not None:
+            if bridge.leave():
+                self._go_native(bridge)
+                return
+            if not bridge.held_by_thread():
+                raise LockNotHeldError(self.name)
+        self._semlock.release()
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_value: BaseException | None,
+        traceback: TracebackType | None,
+        /,
+    ) -> None:
+        """Leave the lock once."""
+        self.release()
+
+    def _new_bridge(self) -> RLockBridge:
+        from anylock._bridge.rlock import Lent, RLockBridge  # noqa: PLC0415 - as said
+
+        semaphore = self._semlock
+        lent = Lent(semaphore.release, semaphore.release)
+        return RLockBridge(semaphore.acquire, semaphore._is_mine, lent, None)  # noqa: SLF001
+
+
+class ProcessRLock(CarefulProcessRLock, metaclass=NativeSlots):
+    """A `multiprocessing.RLock` that tasks can wait for, and own, as well.
+
+    Who holds it may enter it again, and leaves as often. Who entered by `async with`
+    holds it as a task: no other task of the same event loop gets in. Who entered by
+    `with` holds it as a thread, with all that runs there. Inside of `async with` the
+    same task may use `with`; the other way round there is no telling which task of
+    the thread entered, and `async with` raises `WouldDeadlock`.
+
+    A drop-in for `multiprocessing.RLock()` and a subclass of its class. While no task
+    of this process holds it or waits for it, `with` runs the C method of the
+    semaphore. `multiprocessing.Condition` takes it, for threads and processes.
+
+    Safe to use from threads, tasks and forked children. Hand it to processes when they
+    are started, as `ProcessLock`. When its holder is killed it stays locked for ever.
+    An event loop must not go on in another thread while a task of it is inside
+    (asyncio could): the lock stays held then.
+
+    Args:
+        name: A label for reprs and errors.
+        context: The start method it is for, from `multiprocessing.get_context`;
+            None takes the default of this program.
+
+    Raises:
+        TypeError: `name` is not a string.
+        OSError: The system has no more semaphores.
+    """
+
+    __slots__ = {
+        "__enter__": "Acquire the lock, blocking this thread.",
+        "__exit__": "Leave the lock once.",
+        "_bridge": "What tasks need; None until the first task comes.",
+        "_name": "See `name`.",
+        "locked": "Say whether anybody in any process holds the lock.",
+        "release": "Leave the lock once.",
+    }
+
+    if TYPE_CHECKING:
+        _bridge: RLockBridge | None
+        _name: str | None
+
+    def __init__(
+        self, name: str | None = None, *, context: BaseContext | None = None
+    ) -> None:
+        self._name = checked_name(name)
+        self._bridge = None
+        # Up to Python 3.11 the base class does not look at this.
+        context, self._is_fork_ctx = start_method(context)
+        super().__init__(ctx=context)
+
+    def _make_methods(self) -> None:
+        # The hook by which the base class fills in its methods, here and in a child.
+        self._use_native()
+
+    # The order is as in ThreadRLock.
+
+    def _use_native(self) -> None:
+        slots: Any = self
+        semaphore = self._semlock
+        slots.locked = semaphore._is_zero  # noqa: SLF001 - what locked() of 3.14 calls
+        slots.__enter__ = semaphore.__enter__
+        slots.__exit__ = semaphore.__exit__
+        slots.release = semaphore.release
+
+    def _use_careful(self) -> None:
+        slots: Any = self
+        slots.__exit__ = super().__exit__
+        slots.release = super().release
+        slots.__enter__ = super().__enter__

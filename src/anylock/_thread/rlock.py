@@ -1,0 +1,253 @@
+"""`ThreadRLock`: a `threading.RLock` that tasks can wait for as well."""
+
+from __future__ import annotations
+
+import _thread
+from threading import TIMEOUT_MAX
+from typing import TYPE_CHECKING, Any, Literal, NoReturn
+
+from anylock._bridged import Bridged, NativeSlots
+from anylock._errors import LockNotHeldError
+from anylock._hold import checked_name
+from anylock._thread.forks import reset_in_children
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from anylock._bridge.rlock import RLockBridge
+
+
+class CarefulThreadRLock(Bridged["RLockBridge"]):
+    """The methods of `ThreadRLock`, as they run while tasks hold it or wait for it.
+
+    The rest of the time the slots of `ThreadRLock` shadow them with the C methods of
+    the inner `threading.RLock`.
+    """
+
+    __slots__ = ()
+
+    _copied_by_fork = True
+
+    if TYPE_CHECKING:
+        _inner: Any
+
+    def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:  # noqa: FBT001, FBT002 - threading's signature
+        """Acquire the lock as `threading.RLock.acquire` does.
+
+        Args:
+            blocking: False tries once.
+            timeout: Seconds to wait at most; -1 waits for ever.
+
+        Returns:
+            Whether the lock was acquired.
+
+        Raises:
+            WouldDeadlock: It would wait for ever for a task of this very thread.
+            ValueError: As in `threading`: `timeout` is negative, or given together
+                with `blocking=False`.
+            OverflowError: As in `threading`: `timeout` is beyond
+                `threading.TIMEOUT_MAX`.
+        """
+        bridge = self._careful_bridge()
+        # Whatever is odd about the arguments, the C method shall say so.
+        if bridge is not None and isinstance(blocking, int):  # pyright: ignore[reportUnnecessaryIsInstance]
+            if not blocking and timeout == -1:
+                return bridge.try_block()
+            if blocking and (timeout == -1 or 0 <= timeout <= TIMEOUT_MAX):
+                return bridge.block(None if timeout == -1 else timeout, self.name)
+        acquired: bool = self._inner.acquire(blocking, timeout)
+        return acquired
+
+    def __enter__(self) -> bool:
+        """Acquire the lock, blocking this thread; True, as from `threading.RLock`.
+
+        Raises:
+            WouldDeadlock: Another task of this very thread's event loop holds it.
+        """
+        return self.acquire()
+
+    def release(self) -> None:
+        """Leave the lock once, as the task or else the thread that holds it.
+
+        Raises:
+            RuntimeError: The caller does not hold it.
+        """
+        bridge = self._careful_bridge()
+        if bridge is not None:
+            if bridge.leave():
+                self._go_native(bridge)
+                return
+            if not bridge.held_by_thread():
+                raise LockNotHeldError(self.name)
+        try:
+            self._inner.release()
+        except RuntimeError:
+            raise LockNotHeldError(self.name) from None
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_value: BaseException | None,
+        traceback: TracebackType | None,
+        /,
+    ) -> None:
+        """Leave the lock once."""
+        self.release()
+
+    def locked(self) -> bool:
+        """Say whether anybody holds the lock at this moment."""
+        if hasattr(self._inner, "locked"):  # since Python 3.14
+            taken: bool = self._inner.locked()
+            return taken
+        # Nothing else tells without taking it for a moment.
+        return repr(self._inner).startswith("<locked")
+
+    def try_acquire(self) -> bool:
+        """Take the lock if that needs no waiting; say whether it was taken."""
+        return self.acquire(False)
+
+    # What a condition asks; the first three are the names that `threading` knows.
+
+    def _is_owned(self) -> bool:
+        return self._held_by_task() or self._held_by_thread()
+
+    def _release_save(self) -> tuple[int, Any]:
+        bridge = self._careful_bridge()
+        if bridge is not None and bridge.held_by_me():
+            depth = bridge.depth
+            bridge.give_up()
+            self._go_native(bridge)
+            return depth + 1, None
+        if not self._held_by_thread():
+            raise LockNotHeldError(self.name)
+        kept: tuple[int, Any] = self._inner._release_save()  # noqa: SLF001
+        return kept
+
+    def _acquire_restore(self, state: tuple[int, Any]) -> None:
+        # Not the inner lock's: that does not know of tasks.
+        for _ in range(state[0]):
+            self.acquire()
+
+    def _held_by_task(self) -> bool:
+        bridge = self._careful_bridge()
+        return bridge is not None and bridge.held_by_me_as_task()
+
+    def _held_by_thread(self) -> bool:
+        bridge = self._careful_bridge()
+        if bridge is None:
+            owned: bool = self._inner._is_owned()  # noqa: SLF001
+            return owned
+        return bridge.held_by_thread()
+
+    def _give_up(self) -> tuple[int, Any]:
+        return self._release_save()
+
+    async def _take_back(self, state: tuple[int, Any]) -> None:
+        await self.__aenter__()
+        self._live_bridge().depth = state[0] - 1
+
+    def _enter_within(self, timeout: float | None) -> bool:
+        return self.acquire(True, -1 if timeout is None else timeout)
+
+    def _new_bridge(self) -> RLockBridge:
+        from anylock._bridge.rlock import Lent, RLockBridge  # noqa: PLC0415 - as said
+
+        inner = self._inner
+        lent = Lent(inner.release, inner._release_save)  # noqa: SLF001
+        reset = inner._at_fork_reinit  # noqa: SLF001
+        return RLockBridge(inner.acquire, inner._is_owned, lent, reset)  # noqa: SLF001
+
+
+class ThreadRLock(CarefulThreadRLock, metaclass=NativeSlots):
+    """A `threading.RLock` that tasks can wait for, and own, as well.
+
+    Who holds it may enter it again, and leaves as often. Who entered by `async with`
+    holds it as a task: no other task of the same event loop gets in. Who entered by
+    `with` holds it as a thread, with all that runs there. Inside of `async with` the
+    same task may use `with`; the other way round there is no telling which task of
+    the thread entered, and `async with` raises `WouldDeadlock`.
+
+    A drop-in for `threading.RLock()`, inside of `threading.Condition` as well: while
+    no task holds it or waits for it, its methods *are* the C methods of such a lock.
+
+    Safe to use from threads and tasks. In a forked child it is as the fork found it,
+    without the parent's waiting tasks: if another thread held it, it stays held unless
+    `reset_after_fork` was set. An event loop must not go on in another thread while a
+    task of it is inside (asyncio could): from Python 3.14 on the lock stays held then.
+
+    Args:
+        name: A label for reprs and errors.
+        reset_after_fork: Unlock it in every forked child, even if the forking thread
+            itself holds it.
+
+    Raises:
+        TypeError: `name` is not a string.
+    """
+
+    __slots__ = {
+        "__enter__": "Acquire the lock, blocking this thread.",
+        "__exit__": "Leave the lock once.",
+        "__weakref__": "Weak references to the lock.",
+        "_bridge": "What tasks need; None until the first task comes.",
+        "_inner": "The lock itself.",
+        "_name": "See `name`.",
+        "acquire": "Acquire the lock as `threading.RLock.acquire` does.",
+        "release": "Leave the lock once.",
+    }
+
+    def __init__(
+        self, name: str | None = None, *, reset_after_fork: bool = False
+    ) -> None:
+        self._name = checked_name(name)
+        self._bridge = None
+        self._inner = _thread.RLock()
+        self._use_native()
+        if reset_after_fork:
+            reset_in_children(self)
+
+    @property
+    def kind(self) -> Literal["thread"]:
+        """The kind of lock, "thread"."""
+        return "thread"
+
+    @property
+    def name(self) -> str | None:
+        """The label given to the constructor, or None."""
+        return self._name
+
+    def _at_fork_reinit(self) -> None:
+        """Unlock and forget all waiters, in a forked child; as in `threading`."""
+        self._inner._at_fork_reinit()  # noqa: SLF001
+        self._bridge = None
+        self._use_native()
+
+    def __repr__(self) -> str:
+        state = "locked" if self.locked() else "unlocked"
+        label = "" if self._name is None else f"name={self._name!r} "
+        return f"<{state} anylock.ThreadRLock object {label}at {id(self):#x}>"
+
+    def __reduce__(self) -> NoReturn:
+        message = (
+            "cannot pickle a ThreadRLock: it is of one process; for several use "
+            "make_rlock('process') and pass it when the process is started"
+        )
+        raise TypeError(message)
+
+    # The careful way out does for the native way in, but not the other way round. So
+    # nobody may get the former's way in with the latter's way out.
+
+    def _use_native(self) -> None:
+        # By way of Any: to a type checker these names are the methods of the base.
+        slots: Any = self
+        inner = self._inner
+        slots.__enter__ = inner.__enter__
+        slots.acquire = inner.acquire
+        slots.__exit__ = inner.__exit__
+        slots.release = inner.release
+
+    def _use_careful(self) -> None:
+        slots: Any = self
+        slots.__exit__ = super().__exit__
+        slots.release = super().release
+        slots.__enter__ = super().__enter__
+        slots.acquire = super().acquire
