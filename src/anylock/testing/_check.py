@@ -153,8 +153,9 @@ def check_condition(  # noqa: PLR0913 - as above
 
     These are the rules of locks, whether its lock is re-entrant or not, and some about
     waiting to be notified. Tasks wait by its `async_wait` if it has one, else by its
-    `wait` if that is a coroutine function, else not at all; threads wait by its `wait`
-    unless that is a coroutine function.
+    `wait` if that is a coroutine function; if there is neither, it is not for tasks,
+    and no rule about them applies. Threads wait by its `wait` unless that is a
+    coroutine function.
 
     Args:
         factory: Makes a fresh condition, independent of all others, at each call.
@@ -172,10 +173,7 @@ def check_condition(  # noqa: PLR0913 - as above
     """
 
     def features(one: object) -> dict[Feature, bool]:
-        return {
-            "task waits": tasks_can_wait(one),
-            "thread waits": threads_can_wait(one),
-        }
+        return {"tasks": tasks_can_wait(one), "thread waits": threads_can_wait(one)}
 
     options = Options(backends, threads, deadlocks, context, without, patience)
     check_rules(CONDITIONS, factory, options, features)

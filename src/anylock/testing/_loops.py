@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     "loops",
     "It belongs to no event loop: several may use it one after the other, those of "
     "asyncio and trio in turn.",
+    "tasks",
 )
 def loops_in_turn(stage: Stage) -> None:
     lock = stage.make()
@@ -42,6 +43,7 @@ def loops_in_turn(stage: Stage) -> None:
     "loops",
     "A task whose event loop was closed while it waited is passed over when the lock "
     "is released.",
+    "tasks",
 )
 def closed_loop(stage: Stage) -> None:
     if all(backend.library != "asyncio" for backend in stage.backends):
@@ -90,6 +92,7 @@ def closed_loop(stage: Stage) -> None:
 @rule(
     "loops",
     "Tasks of several event loops exclude one another.",
+    "tasks",
     "threads",
 )
 def loops_exclude(stage: Stage) -> None:
@@ -155,6 +158,7 @@ def _take_amid_a_step(
     "an error, and the first goes on.",
     "deadlocks",
     "one loop",
+    "tasks",
 )
 def loops_refused(stage: Stage) -> None:
     for number, backend in enumerate(stage.backends):

@@ -36,7 +36,7 @@ def processes_exclude(stage: Stage) -> None:
             child.ask("describe") == (lock.kind, lock.name),
             f"kind and name became {child.ask('describe')} in the child",
         )
-        for enter in ("enter", "enter_task"):
+        for enter in ("enter", "enter_task") if stage.tasks else ("enter",):
             with lock:
                 child.expect("locked", answer=True)
                 child.expect("try_acquire", answer=False)
@@ -64,6 +64,7 @@ def processes_exclude(stage: Stage) -> None:
     "Threads and tasks wait for another process to leave, without blocking the event "
     "loop, and may be cancelled meanwhile.",
     "processes",
+    "tasks",
 )
 def tasks_wait_for_processes(stage: Stage) -> None:
     lock = stage.make()

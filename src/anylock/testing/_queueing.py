@@ -124,26 +124,23 @@ async def newcomers_and_permits(stage: Stage) -> None:
             semaphore.release(number)
             # Nobody has run since the release.
             spare = max(0, number - 2)
+            if not spare:
+                stage.expect(semaphore.locked(), "locked() was False in between")
+            # Whether others may have the spare one before those have run is its own.
             stage.expect(
-                semaphore.value == spare,
-                f"its value was {semaphore.value}, not {spare}, in between",
+                semaphore.value <= spare, f"its value was {semaphore.value} in between"
             )
-            stage.expect(
-                semaphore.locked() is not bool(spare), "locked() was wrong in between"
-            )
-            for _ in range(spare):
-                taken = semaphore.try_acquire()
-                stage.expect(taken, "try_acquire() failed with a permit to spare")
-            taken = semaphore.try_acquire()
-            stage.expect(not taken, "try_acquire() took one in between")
-            try:
-                async with semaphore.hold(0):
-                    stage.fail("hold(0) took one in between")
-            except LockTimeout:
-                pass
+            taken = [semaphore.try_acquire() for _ in range(spare + 1)].count(True)
+            stage.expect(taken <= spare, "try_acquire() took one in between")
+            if taken == spare:
+                try:
+                    async with semaphore.hold(0):
+                        stage.fail("hold(0) took one in between")
+                except LockTimeout:
+                    pass
             for task in tasks:
                 await crowd.finish(task, "a task that waited")
-        for _ in range(3 - number + spare):
+        for _ in range(3 - number + taken):
             semaphore.release()
         await expect_all_free(stage, semaphore, 3)
 

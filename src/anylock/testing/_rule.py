@@ -17,12 +17,13 @@ Feature = Literal[
     "threads",
     "bounded",
     "unbounded",
-    "task waits",
+    "tasks",
     "thread waits",
 ]
 """What a lock must be for some rules to apply: it tells deadlocks; it excludes
-processes; it is for tasks of one event loop, or for threads as well. A semaphore is
-bounded or not; tasks can wait for a condition to be notified, or threads can."""
+processes; it is for tasks of one event loop, or for threads as well, or only for
+threads, not for tasks. A semaphore is bounded or not. Threads can wait for a condition
+to be notified."""
 
 Setting = Literal["anywhere", "task", "thread", "loops"]
 """Where a rule is checked.

@@ -72,13 +72,14 @@ def check_rules(
         "one loop": not for_threads,
         "deadlocks": tells,
         "processes": options.context is not None,
+        "tasks": True,
     }
     if features is not None:
         has |= features(one)
     for rule in table.rules:
         if rule.name in options.without or not all(has[need] for need in rule.needs):
             continue
-        for check, backend in _runs(rule, chosen, threads=for_threads):
+        for check, backend in _runs(rule, chosen, has):
             stage = Stage(
                 factory,
                 chosen,
@@ -86,6 +87,7 @@ def check_rules(
                 for_threads,
                 options.context,
                 options.patience,
+                has["tasks"],
                 table.reentrant,
             )
             _check(rule, check, stage, backend)
@@ -107,17 +109,17 @@ def _backend(given: str | tuple[str, Mapping[str, Any]]) -> Backend:
 
 
 def _runs(
-    rule: Rule, backends: tuple[Backend, ...], *, threads: bool
+    rule: Rule, backends: tuple[Backend, ...], has: Mapping[Feature, bool]
 ) -> Iterator[tuple[Callable[[Stage], object], Backend | None]]:
     """Yield how to run the rule, and the backend of that run."""
-    if rule.setting == "loops" or (rule.setting == "anywhere" and threads):
+    if rule.setting == "loops" or (rule.setting == "anywhere" and has["threads"]):
         yield rule.check, None
     if rule.setting == "loops":
         return
     for backend in backends:
         if rule.setting == "thread":
             yield rule.check, backend
-        else:
+        elif has["tasks"]:
             yield partial(_run_in_task, rule), backend
 
 

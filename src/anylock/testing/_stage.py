@@ -115,6 +115,8 @@ class Stage:
     """How to start processes."""
     patience: float
     """Seconds until the rule must have come to its end."""
+    tasks: bool = True
+    """Whether the lock is for tasks, too."""
     reentrant: bool = False
     """Whether who holds the lock may perhaps enter it again."""
     found: Broken | None = None

@@ -117,6 +117,7 @@ def endless_in_threads(stage: Stage) -> None:
     "thread",
     "A task waits for a thread to leave, does not block its event loop meanwhile, and "
     "a thread waits for a task.",
+    "tasks",
 )
 def threads_and_tasks_exclude(stage: Stage) -> None:
     lock = stage.make()
@@ -154,6 +155,7 @@ def threads_and_tasks_exclude(stage: Stage) -> None:
     "thread",
     "A task that is cancelled, or runs out of time, while it waits for a thread to "
     "leave, leaves nothing behind.",
+    "tasks",
 )
 def cancelled_behind_thread(stage: Stage) -> None:
     lock = stage.make()

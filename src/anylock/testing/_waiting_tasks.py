@@ -49,7 +49,6 @@ def notify_unheld(stage: Stage) -> None:
 @rule(
     "task",
     "wait() without the lock raises RuntimeError or AssertionError.",
-    "task waits",
 )
 async def wait_unheld(stage: Stage) -> None:
     condition = condition_of(stage)
@@ -67,7 +66,6 @@ async def wait_unheld(stage: Stage) -> None:
     "task",
     "wait() gives the lock up, and returns True, with the lock held, when it was "
     "notified and who notified it has left; a notification is for who waits already.",
-    "task waits",
 )
 async def wait_and_notify(stage: Stage) -> None:
     condition = condition_of(stage)
@@ -100,7 +98,6 @@ async def wait_and_notify(stage: Stage) -> None:
     "task",
     "notify(n) lets those n go on that wait longest, among the tasks of one event "
     "loop, and no more; notify_all() lets all go on.",
-    "task waits",
 )
 async def notify_in_order(stage: Stage) -> None:
     condition = condition_of(stage)
@@ -147,7 +144,6 @@ async def _expect_next(
     "task",
     "wait(timeout) returns False when the time is over, with the lock held, once it is "
     "free; who waits on is notified as if the other had never come.",
-    "task waits",
 )
 async def wait_timeout(stage: Stage) -> None:
     condition = condition_of(stage)
@@ -188,7 +184,6 @@ async def wait_timeout(stage: Stage) -> None:
     "wait_for() returns what the predicate returned last: something true, or anything "
     "when the time is over; it asks with the lock held, and does not wait if it need "
     "not.",
-    "task waits",
 )
 async def wait_for_predicate(stage: Stage) -> None:
     condition = condition_of(stage)
@@ -231,7 +226,6 @@ async def wait_for_predicate(stage: Stage) -> None:
     "task",
     "wait() of a re-entrant condition gives the lock up however often it is held, and "
     "has it as often again.",
-    "task waits",
 )
 async def deep_wait(stage: Stage) -> None:
     condition = condition_of(stage)
@@ -255,7 +249,6 @@ async def deep_wait(stage: Stage) -> None:
     "task",
     "A task that is cancelled while it waits has the lock when it goes on, once that "
     "is free, and leaves nothing behind.",
-    "task waits",
 )
 async def cancelled_wait(stage: Stage) -> None:
     condition = condition_of(stage)
@@ -295,7 +288,6 @@ async def cancelled_wait(stage: Stage) -> None:
     "task",
     "A task that is cancelled after it was notified, or as it is, passes the "
     "notification on, unless its wait() returns.",
-    "task waits",
 )
 async def cancelled_after_notify(stage: Stage) -> None:
     condition = condition_of(stage)
@@ -306,6 +298,7 @@ async def cancelled_after_notify(stage: Stage) -> None:
             waiting = Waiting(condition)
             first = await crowd.join(waiting, flavour)
             second = await crowd.join(Waiting(condition), flavour)
+            second.leave()  # so that the first gets the lock as well, to end
             if cancel_first and not inside:
                 first.cancel()
             async with condition:
@@ -329,10 +322,11 @@ async def cancelled_after_notify(stage: Stage) -> None:
                 # It was cancelled in its body, and the notification was its own.
                 async with condition:
                     condition.notify()
-            await crowd.finish(
+            await crowd.until_state(
                 second,
-                f"the task behind one that was cancelled "
-                f"{'before' if cancel_first else 'after'} it was notified",
+                "left",
+                what=f"the task behind one that was cancelled "
+                f"{'before' if cancel_first else 'after'} it was notified should go on",
             )
         await stage.until_free(condition)
 
@@ -341,7 +335,6 @@ async def cancelled_after_notify(stage: Stage) -> None:
     "task",
     "When a timeout and a notification fall together, the notification is not lost: if "
     "wait() returns False, the next task is notified.",
-    "task waits",
 )
 async def notified_at_timeout(stage: Stage) -> None:
     condition = condition_of(stage)
@@ -350,6 +343,7 @@ async def notified_at_timeout(stage: Stage) -> None:
             waiting = Waiting(condition, SHORT)
             late = await crowd.join(waiting)
             behind = await crowd.join(Waiting(condition))
+            behind.leave()  # so that the other gets the lock as well
             async with condition:
                 if notify_first:
                     condition.notify()
@@ -371,5 +365,9 @@ async def notified_at_timeout(stage: Stage) -> None:
                 )
                 async with condition:
                     condition.notify()
-            await crowd.finish(behind, "the task behind the one that ran out of time")
+            await crowd.until_state(
+                behind,
+                "left",
+                what="the task behind the one that ran out of time should go on",
+            )
         await stage.until_free(condition)

@@ -13,7 +13,6 @@ from anylock.testing._conditions import (
     Exchange,
     Waiting,
     condition_of,
-    tasks_can_wait,
     threads_can_wait,
     wait_of,
 )
@@ -149,18 +148,20 @@ def _notify_and_stay(condition: Condition, thread: Participant) -> None:
 )
 def notify_threads(stage: Stage) -> None:
     condition = condition_of(stage)
-    others: type[InThread | InTask] = InTask if tasks_can_wait(condition) else InThread
+    others: type[InThread | InTask] = InTask if stage.tasks else InThread
     for number in (1, 2, None):
         kinds = (InThread, others, InThread, others)
         waiting = [waiter(stage, kind, Waiting(condition)) for kind in kinds]
         stage.call(notify, condition, number)
         expect_woken(stage, waiting, number or len(waiting), all_of=number is None)
-        if waiting:
-            stage.result(
-                stage.loop.start(notify_in_task, condition, len(waiting) + 1),
-                "a task should have notified the others",
-            )
-            expect_woken(stage, waiting, len(waiting), all_of=True)
+        if not waiting:
+            continue
+        if stage.tasks:
+            notifying = stage.loop.start(notify_in_task, condition, len(waiting) + 1)
+        else:
+            notifying = stage.start(notify, condition, len(waiting) + 1)
+        stage.result(notifying, "the others should have been notified")
+        expect_woken(stage, waiting, len(waiting), all_of=True)
     stage.expect(not condition.locked(), "it was still locked when all had left")
 
 
@@ -282,7 +283,7 @@ def producers_and_consumers(stage: Stage) -> None:
     starts: list[Callable[..., Future[None]]] = []
     if threads_can_wait(condition):
         starts += [partial(stage.start, exchange.by_thread)] * 2
-    if tasks_can_wait(condition):
+    if stage.tasks:
         starts += [partial(stage.loop.start, exchange.by_task)] * 2
     workers: list[Future[None]] = []
     for number, start in enumerate(starts):
@@ -303,7 +304,7 @@ def producers_and_consumers(stage: Stage) -> None:
     "loops",
     "A task whose event loop was closed while it waited is passed over by notify().",
     "threads",
-    "task waits",
+    "tasks",
 )
 def closed_loop_waits(stage: Stage) -> None:
     if all(backend.library != "asyncio" for backend in stage.backends):
