@@ -15,6 +15,7 @@ from anylock import (
     LockError,
     LockNotHeldError,
     LockTimeout,
+    SemaphoreOverReleased,
     WouldDeadlock,
     WrongEventLoop,
     make_lock,
@@ -26,6 +27,8 @@ ERRORS: list[LockError] = [
     LockTimeout(0.0, "inventory"),
     LockNotHeldError(),
     LockNotHeldError("inventory"),
+    SemaphoreOverReleased(3),
+    SemaphoreOverReleased(3, "inventory"),
     WouldDeadlock("this task holds it", "release it first"),
     WouldDeadlock("this task holds it", "release it first", "inventory"),
     WrongEventLoop("is used elsewhere", "share a thread lock"),
@@ -49,6 +52,7 @@ class Own(LockTimeout):
         (LockError, {Exception}),
         (LockTimeout, {TimeoutError, OSError}),
         (LockNotHeldError, {RuntimeError, ValueError}),
+        (SemaphoreOverReleased, {ValueError}),
         (WouldDeadlock, {RuntimeError}),
         (WrongEventLoop, {RuntimeError}),
     ],
@@ -86,6 +90,11 @@ def test_data_of_a_release() -> None:
     assert data(LockNotHeldError(lock_name="inventory")) == {"lock_name": "inventory"}
 
 
+def test_data_of_a_release_too_many() -> None:
+    error = SemaphoreOverReleased(3, lock_name="inventory")
+    assert data(error) == {"bound": 3, "lock_name": "inventory"}
+
+
 @pytest.mark.parametrize("error", [WouldDeadlock, WrongEventLoop])
 def test_data_of_the_wrong_place(
     error: type[WouldDeadlock | WrongEventLoop],
@@ -106,7 +115,7 @@ def test_the_message_is_one_sentence_that_names_the_lock(error: LockError) -> No
     assert not message.endswith(".")
     if "lock_name" in data(error):
         name = data(error)["lock_name"]
-        assert ("the lock 'inventory'" in message) == (name == "inventory")
+        assert (" 'inventory' " in message) == (name == "inventory")
         assert "None" not in message
 
 
@@ -119,6 +128,8 @@ def test_the_message_is_one_sentence_that_names_the_lock(error: LockError) -> No
         (LockTimeout(2.5), "allow more time, or shorten the critical section"),
         (LockNotHeldError(), "release it once, after an acquire that succeeded"),
         (LockNotHeldError(), "'with' and 'async with' do so by themselves"),
+        (SemaphoreOverReleased(3), "cannot have more than its 3 permits"),
+        (SemaphoreOverReleased(3), "release it once for each acquire"),
         (WouldDeadlock("WHY", "WHAT"), "would never end: WHY; WHAT"),
         (WrongEventLoop("WHY", "WHAT"), "the lock WHY; WHAT"),
     ],
