@@ -12,7 +12,6 @@ from itertools import product
 from typing import TYPE_CHECKING, Any, cast
 
 import anyio
-import anyio.to_thread
 import pytest
 from anyio.lowlevel import checkpoint
 
