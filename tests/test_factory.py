@@ -355,3 +355,24 @@ assert {adapter}().kind == {adapter.removesuffix("Lock").lower()!r}
 """
     allowed = {"multiprocessing"} if adapter == "ProcessLock" else set[str]()
     assert imported_by(program) <= allowed
+
+
+def test_while_another_thread_imports_asyncio() -> None:
+    """Then it is in sys.modules, with nothing in it yet, and no loop runs here."""
+    program = """
+import types
+sys.modules["asyncio"] = types.ModuleType("asyncio")
+from anylock import make_condition, make_lock
+assert make_lock().kind == "thread"
+condition = make_condition("thread")
+with condition:
+    assert not condition.wait(0)
+del sys.modules["asyncio"]
+import asyncio
+async def main():
+    async with condition:
+        assert not await condition.async_wait(0)
+    return make_lock().kind
+assert asyncio.run(main()) == "async"
+"""
+    assert "asyncio" in imported_by(program)

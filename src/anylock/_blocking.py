@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import _thread
-import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +22,7 @@ class BlockedThread(Waiter):
         self.actor = self.thread = this_thread.marker
         self.granted = self.resumed = False
         self.error = None
-        self.loop = _parking.asyncio_loop() if "asyncio" in sys.modules else None
+        self.loop = _parking.asyncio_loop()
         self._bell = _thread.allocate_lock()
         self._bell.acquire()
         self.withdrawn = _thread.allocate_lock()

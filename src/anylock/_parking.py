@@ -68,14 +68,18 @@ def running_library() -> Literal["asyncio", "trio"] | None:
     """Name the event loop that runs in this thread, or None."""
     if in_trio():
         return "trio"
-    if "asyncio" in _modules and asyncio_loop() is not None:
+    if asyncio_loop() is not None:
         return "asyncio"
     return None
 
 
-def _meet_asyncio() -> None:
-    global asyncio_actor, asyncio_loop  # noqa: PLW0603 - once, when it is there to ask
-    asyncio = _modules["asyncio"]
+def _meet_asyncio() -> bool:
+    """Say whether asyncio is there to be asked, which it stays."""
+    global asyncio_actor, asyncio_loop  # noqa: PLW0603 - once
+    asyncio: Any = _modules.get("asyncio")
+    # While another thread imports it, it is there in part. No loop runs here then.
+    if not (hasattr(asyncio, "_get_running_loop") and hasattr(asyncio, "current_task")):
+        return False
     asyncio_loop = asyncio._get_running_loop  # noqa: SLF001 - public but in name
     if sys.version_info >= (3, 12):
         asyncio_actor = asyncio.current_task
@@ -84,16 +88,15 @@ def _meet_asyncio() -> None:
         # acquire and a release together; these versions do not change any more.
         # What it looks into is {loop: task}, with only what runs at this moment.
         asyncio_actor = asyncio.tasks._current_tasks.copy  # noqa: SLF001
+    return True
 
 
 def _first_actor() -> Any:
-    _meet_asyncio()
-    return asyncio_actor()
+    return asyncio_actor() if _meet_asyncio() else None
 
 
 def _first_loop() -> Any:
-    _meet_asyncio()
-    return asyncio_loop()
+    return asyncio_loop() if _meet_asyncio() else None
 
 
 asyncio_actor: Callable[[], Any] = _first_actor
@@ -108,13 +111,12 @@ ACTORS_ARE_SNAPSHOTS = sys.version_info < (3, 12)
 asyncio_loop: Callable[[], Any] = _first_loop
 """Returns the asyncio event loop that runs in this thread, or None."""
 
-if "asyncio" in _modules:
-    _meet_asyncio()
+_meet_asyncio()
 
 
 def only_here(actor: Any) -> Any:
     """Drop from an actor of asyncio what other threads run."""
-    if not ACTORS_ARE_SNAPSHOTS:
+    if not ACTORS_ARE_SNAPSHOTS or not actor:
         return actor
     loop = asyncio_loop()
     return {loop: actor[loop]} if loop in actor else None
@@ -129,7 +131,7 @@ def current_actor() -> Any:
         actor = asyncio_actor()
         if ACTORS_ARE_SNAPSHOTS:
             actor = only_here(actor)
-    except (KeyError, RuntimeError):  # no asyncio here
+    except RuntimeError:  # no asyncio here
         actor = None
     return actor or this_thread.marker
 
