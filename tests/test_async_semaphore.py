@@ -76,7 +76,8 @@ def test_the_whole_suite_of_cpython(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @classes
 def test_so_many_at_a_time(backend: Backend, cls: type[AsyncSemaphore]) -> None:
-    room = Room(cls(3))
+    semaphore = cls(3)
+    room = Room(semaphore)
 
     async def often(number: int) -> None:
         for _ in range(5):
@@ -89,7 +90,7 @@ def test_so_many_at_a_time(backend: Backend, cls: type[AsyncSemaphore]) -> None:
     run(backend, main)
     assert room.most == 3
     assert len(room.entered) == 50
-    assert_at_rest(room.semaphore, 3)
+    assert_at_rest(semaphore, 3)
 
 
 # Cancelled at every moment
@@ -260,6 +261,37 @@ def test_nobody_overtakes(backend: Backend) -> None:
         {2, 3},
         {4, 5},
     ]
+    assert_at_rest(semaphore, 2)
+
+
+@on_asyncio
+def test_nobody_runs_before_who_was_granted(backend: Backend) -> None:
+    # There is a free permit, but somebody who waited is only on its way to run.
+    semaphore = AsyncBoundedSemaphore(2)
+    room = Room(semaphore)
+
+    async def main() -> None:
+        for way in ("async with", "acquire", "hold"):
+            room.entered.clear()
+            await semaphore.acquire()
+            await semaphore.acquire()
+            first = asyncio.ensure_future(room.visit(1))
+            await queued(semaphore)
+            semaphore.release(2)
+            assert semaphore.value == 1
+            assert semaphore.locked()
+            if way == "async with":
+                await room.visit(2)
+            elif way == "hold":
+                await room.visit(2, 60)
+            else:
+                await semaphore.acquire()
+                room.entered.append(2)
+                semaphore.release()
+            await first
+            assert room.entered == [1, 2]
+
+    run(backend, main)
     assert_at_rest(semaphore, 2)
 
 

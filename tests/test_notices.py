@@ -76,6 +76,27 @@ def test_a_lost_loop_passes_the_notification_on() -> None:
     assert notified(guests) == [0, 1]
 
 
+def test_who_leaves_at_once_is_counted() -> None:
+    class Hasty(Guest):
+        """A task of another thread that runs before `notify` goes on."""
+
+        __slots__ = ()
+
+        def _unpark(self) -> bool:
+            left.append(notices.withdraw(self))
+            return True
+
+    left: list[bool] = []
+    notices = Notices()
+    guests: list[Guest] = [Hasty(), Guest()]
+    for guest in guests:
+        notices.add(guest)
+    notices.notify()
+    assert left == [False]
+    assert notified(guests) == [0]
+    assert [*notices._waiters] == guests[1:]
+
+
 def at_every_point(attempt: Callable[[int, list[str]], None]) -> None:
     for point in range(1, MOST):
         where: list[str] = []

@@ -130,8 +130,8 @@ class AsyncRLock(AsyncOwned):
             self._owner = None
 
     def _enter_within(self, timeout: float | None) -> bool:
-        # In the thread of the loop too, if the running task is the owner.
-        if self._held() and _parking.running_library() is not None:
+        # Who holds it need not wait: not even a task, which would stop its loop.
+        if self._held():
             self._reentries += 1
             return True
         return super()._enter_within(timeout)

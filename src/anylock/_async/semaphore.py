@@ -194,7 +194,7 @@ class AsyncSemaphore(AsyncBase):
         insider = self._insider
         if self._value and not self._granted:  # somebody released it meanwhile
             self._settle()
-        elif insider is None or insider is _SOMEBODY or actor is _SOMEBODY:
+        elif insider is None or insider is _SOMEBODY:
             self._check_loop(waiter, None)
         elif timeout is None and self._bound == 1 and same_actor(insider, actor):
             # It would leave twice: whoever lets it in, that is once too often.
@@ -257,7 +257,6 @@ class AsyncSemaphore(AsyncBase):
             waiter = next(iter(self._granted))
             if not waiter.lost_its_loop():
                 return
-            waiter.granted = False
             if self._arrived(waiter):
                 self._pass_on()
 
