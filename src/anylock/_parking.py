@@ -92,7 +92,7 @@ def _meet_asyncio() -> bool:
 
 
 def _first_actor() -> Any:
-    return asyncio_actor() if _meet_asyncio() else None
+    return asyncio_actor() if _meet_asyncio() else {}
 
 
 def _first_loop() -> Any:
