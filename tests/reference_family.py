@@ -65,7 +65,7 @@ class ReferenceRLock(ReferenceLock):
             return True
 
     def is_mine(self) -> bool:
-        return self._held and self._owner is self.who()
+        return self._held and self._owner == self.who()
 
     def release(self) -> None:
         with self._mutex:
@@ -236,11 +236,11 @@ class Notified(ReferenceLock):
         self.entered_again(depth)
         return notified
 
-    async def task_waits(self, timeout: float | None = None) -> bool:
+    async def task_waits(self, seconds: float | None = None) -> bool:
         event = anyio.Event()
         sleeper, depth = self.begin(self.wake_up(event))
         try:
-            with nullcontext() if timeout is None else anyio.move_on_after(timeout):
+            with nullcontext() if seconds is None else anyio.move_on_after(seconds):
                 await event.wait()
         except BaseException:
             self.wait_cancelled(sleeper)
@@ -266,7 +266,7 @@ class Notified(ReferenceLock):
             try:
                 with anyio.CancelScope(shield=True):
                     await self.enter_task_within(None)
-            except anyio.get_cancelled_exc_class() as error:
+            except anyio.get_cancelled_exc_class() as error:  # noqa: PERF203
                 cancelled = error  # asyncio itself knows no shield
             else:
                 break
@@ -296,11 +296,16 @@ class ThreadsWait(Notified):
 class TasksWait(Notified):
     """By this tasks wait, beside threads."""
 
-    async def async_wait(self, timeout: float | None = None) -> bool:
+    async def async_wait(
+        self,
+        timeout: float | None = None,  # noqa: ASYNC109 - what it is called
+    ) -> bool:
         return await self.task_waits(timeout)
 
     async def async_wait_for(
-        self, predicate: Callable[[], object], timeout: float | None = None
+        self,
+        predicate: Callable[[], object],
+        timeout: float | None = None,  # noqa: ASYNC109 - as above
     ) -> object:
         result = predicate()
         while not result:

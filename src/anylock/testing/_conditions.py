@@ -119,10 +119,12 @@ class Exchange:
 
     Attributes:
         taken: The numbers that came out.
+        too_early: How often somebody went on who should have waited.
     """
 
     def __init__(self, condition: Condition) -> None:
         self.taken: list[int] = []
+        self.too_early = 0
         self._condition = condition
         self._buffer: deque[int] = deque()
 
@@ -133,7 +135,10 @@ class Exchange:
         return bool(self._buffer)
 
     def _exchange(self, number: int | None) -> None:
-        if number is None:
+        ready = self._has_some if number is None else self._has_room
+        if not ready():
+            self.too_early += 1
+        elif number is None:
             self.taken.append(self._buffer.popleft())
         else:
             self._buffer.append(number)

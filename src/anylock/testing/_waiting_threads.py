@@ -294,6 +294,10 @@ def producers_and_consumers(stage: Stage) -> None:
     for worker in workers:
         stage.result(worker, "all should have produced and consumed their share")
     stage.expect(
+        not exchange.too_early,
+        f"wait_for() returned {exchange.too_early} times before its predicate was true",
+    )
+    stage.expect(
         sorted(exchange.taken) == list(range(len(starts) * EACH)),
         f"{len(exchange.taken)} were consumed, {len(set(exchange.taken))} different "
         f"ones, of {len(starts) * EACH}",
