@@ -201,8 +201,7 @@ class AsyncSemaphore(AsyncBase):
             raise would_deadlock(actor, self._name)
         else:
             # Of a loop that does not run now it is only known that it did once.
-            elsewhere = _parking.runs_elsewhere(insider)
-            self._check_loop(waiter, insider if elsewhere else None)
+            self._check_loop(waiter, insider if _parking.still_runs(insider) else None)
 
     def _promise(self, waiter: Waiter) -> None:
         if self._granted is None:
