@@ -182,6 +182,5 @@ BROKEN_SEMAPHORES = [
     hanging("permits_kept", CancelledMakesPermit, "should be free when all are gone"),
     hanging("permits_at_timeout", TimeoutKeepsGrant, "behind those that ran out"),
     quick("permits_at_timeout", TimeoutMakesPermit, "of 2"),
-    hanging("permits_and_wait_for", CancelledKeepsGrant, "ran out of time"),
     quick("permits_and_wait_for", CancelledMakesPermit, "permit"),
 ]

@@ -138,7 +138,8 @@ def _ways_in(stage: Stage, lock: Lock) -> tuple[Lock | Hold, ...]:
 )
 async def taken_by_task(stage: Stage) -> None:
     lock = stage.make()
-    async with Crowd(stage) as crowd, Taken(stage, lock):
+    async with Crowd(stage) as crowd:
+        stage.expect(lock.try_acquire(), "try_acquire() of a fresh lock failed")
         taken = await in_another_task(lock.try_acquire)
         stage.expect(not taken, "another task took it by try_acquire()")
         waiter = await crowd.join(lock)
@@ -150,7 +151,6 @@ async def taken_by_task(stage: Stage) -> None:
             stage.expect(waiter.state == "waiting", "another task got inside too early")
         lock.release()
         await crowd.finish(waiter, "the task that waited")
-        stage.expect(lock.try_acquire(), "try_acquire() of a free lock failed")
     await stage.until_free(lock)
 
 
