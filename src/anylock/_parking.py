@@ -168,16 +168,6 @@ def runs_elsewhere(actor: Any) -> bool:
     return bool(is_running()) and asyncio_loop() is not loop_of(actor)
 
 
-def still_runs(actor: Any) -> bool:
-    """Say whether the event loop of an actor runs at this moment; False if unknown."""
-    loop = loop_of(actor)
-    if loop is None:
-        return False
-    is_running = getattr(loop, "is_running", None)
-    # The root task of trio has a nursery for as long as anything runs in it.
-    return bool(loop.child_nurseries if is_running is None else is_running())
-
-
 class Waiter:
     """Somebody who waits for a lock: who it is, and what it was given.
 

@@ -330,3 +330,13 @@ def would_deadlock(actor: Any, name: str | None) -> WouldDeadlock:
     """Make the error for who waits for what it holds itself."""
     who = "thread" if type(actor) is _parking.ThreadMarker else "task"
     return WouldDeadlock(f"this {who} holds it", "release it first", name)
+
+
+def still_runs(actor: Any) -> bool:
+    """Say whether the event loop of an actor runs at this moment; False if unknown."""
+    loop = _parking.loop_of(actor)
+    if loop is None:
+        return False
+    is_running = getattr(loop, "is_running", None)
+    # The root task of trio has a nursery for as long as anything runs in it.
+    return bool(loop.child_nurseries if is_running is None else is_running())

@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from anylock import _parking
-from anylock._async._base import AsyncBase, within, would_deadlock
+from anylock._async._base import AsyncBase, still_runs, within, would_deadlock
 from anylock._errors import SemaphoreOverReleased
 from anylock._hold import checked_count, checked_value
 from anylock._parking import ACTORS_ARE_SNAPSHOTS, asyncio_actor, same_actor
@@ -201,7 +201,7 @@ class AsyncSemaphore(AsyncBase):
             raise would_deadlock(actor, self._name)
         else:
             # Of a loop that does not run now it is only known that it did once.
-            self._check_loop(waiter, insider if _parking.still_runs(insider) else None)
+            self._check_loop(waiter, insider if still_runs(insider) else None)
 
     def _promise(self, waiter: Waiter) -> None:
         if self._granted is None:
