@@ -10,6 +10,8 @@ that thread is told from it.
 from __future__ import annotations
 
 import _thread
+import os
+import threading
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +27,27 @@ if TYPE_CHECKING:
 
 _PATIENCE = 1.0
 """Seconds to wait for the helper to release; it needs none, unless Python ends."""
+
+
+class Forker(threading.local):
+    """Who is about to fork in this thread, and not only which thread."""
+
+    actor: Any = None
+
+
+_forker = Forker()
+
+
+def _note_forker() -> None:
+    _forker.actor = _parking.current_actor()
+
+
+def _forget_forker() -> None:
+    _forker.actor = None
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_note_forker, after_in_parent=_forget_forker)
 
 
 class Loan:
@@ -117,7 +140,13 @@ class RLockBridge(LockBridge):
         """Say whether this thread itself has the lock, and none of its tasks."""
         if isinstance(self.holder, BlockedThread) and self.held_by_me():
             return True
-        return self._lent.by is not this_thread.marker and self._owned()
+        # What a task has is the inner lock of its thread, of the helper (in which
+        # finalizers run as well), or of a dead thread, whose ident this one may have.
+        return self._lent.by is None and self._owned()
+
+    def spoken_for(self) -> bool:
+        """Say whether somebody is queued, and so the next to have it if it is free."""
+        return bool(self._queue)
 
     def enter_again(self) -> bool:
         """Enter once more, if the caller is the holder."""
@@ -137,6 +166,15 @@ class RLockBridge(LockBridge):
         self._tenure_ends = None
         self.holder = Holder()
         return True
+
+    def take_or_enter(self) -> bool:
+        """Take the lock for the running task as by `take`, or enter it again."""
+        if self.enter_again():
+            return True
+        if self.held_by_thread():
+            return self._acquire(False)
+        self._pass_over_the_gone()
+        return self.take()
 
     def take_without_checkpoint(self) -> bool:
         """Enter again, or take the lock, unless a checkpoint is due first."""
@@ -188,6 +226,13 @@ class RLockBridge(LockBridge):
             if self._queue or self._mail:
                 self._do(self._serve)
 
+    def adopt(self, depth: int) -> None:
+        """Make the running task the holder of what its thread has just taken."""
+        if self._lent.by is None:
+            self._lent.by = this_thread.marker
+        self.holder = Holder()
+        self.depth = depth
+
     def _refuse_deadlock(self, name: str | None) -> None:
         if self.held_by_thread():
             reason = "this thread holds it by 'with'"
@@ -201,9 +246,10 @@ class RLockBridge(LockBridge):
             return True
         if self.held_by_thread():
             return self._acquire(False)
-        if self._lent.by is this_thread.marker:
-            return False
-        return super().try_block()
+        self._pass_over_the_gone()
+        # The inner lock would be entered again by who it takes for its owner; and who
+        # is queued is not overtaken while the helper has yet to reach the turnstile.
+        return not (self._owned() or self.spoken_for()) and super().try_block()
 
     def block(self, timeout: float | None, name: str | None) -> bool:
         """Enter again, or block this thread until the lock is its own."""
@@ -211,9 +257,9 @@ class RLockBridge(LockBridge):
             return True
         if self.held_by_thread():
             return self._acquire()
-        if self._lent.by is not this_thread.marker:
+        if not self._owned():
             return super().block(timeout, name)
-        # A task of this thread has it through this thread: to acquire the inner lock
+        # A task has it, most likely through this thread: to acquire the inner lock
         # would be to enter it again.
         self._held_here(timeout, name)
         return self._block_loop_thread(timeout)
@@ -251,11 +297,17 @@ class RLockBridge(LockBridge):
             return
         if isinstance(self._lent.by, Loan):
             self._reset()
+            self._lent.by = None
             if holder is not None and holder.resumed:
                 self._acquire()
                 self._lent.by = base.forking
-        if holder is not None:
+        if holder is not None and _parking.same_actor(holder.actor, _forker.actor):
+            # Anew, because asyncio denies in the child that its loop runs.
             holder.actor = _parking.current_actor()
+
+    def forget(self) -> None:
+        """Know of no holder, in a forked child where the inner lock was unlocked."""
+        self.holder = self._lent.by = None
 
     def inherit(self, old: Any) -> None:
         """Take over from the bridge of the process that forked this one."""

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import weakref
 from multiprocessing import synchronize
 from typing import TYPE_CHECKING, Any
 
 from anylock._bridged import NativeSlots
 from anylock._errors import LockNotHeldError
 from anylock._hold import checked_name
+from anylock._parking import current_actor, this_thread
 from anylock._process.base import BridgedSemLock, start_method
 
 if TYPE_CHECKING:
@@ -17,12 +20,45 @@ if TYPE_CHECKING:
     from anylock._bridge.rlock import RLockBridge
 
 
+_locks: weakref.WeakSet[ProcessRLock] = weakref.WeakSet()
+
+
+def _disown_in_child() -> None:
+    # As `multiprocessing` does in the children that it starts itself: or else the
+    # forking thread would hold it there as well, and what another thread holds would
+    # be counted as entered once more.
+    for lock in _locks:
+        lock._semlock._after_fork()  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_disown_in_child)
+
+
 class CarefulProcessRLock(BridgedSemLock["RLockBridge"], synchronize.RLock):
     """The methods of `ProcessRLock`, as they run while tasks hold it or wait for it.
 
     The rest of the time the slots of `ProcessRLock` shadow them with the C methods of
     the inner semaphore.
     """
+
+    def locked(self) -> bool:
+        """Say whether anybody in any process holds the lock, or is about to."""
+        bridge = self._careful_bridge()
+        return (bridge is not None and bridge.spoken_for()) or super().locked()
+
+    def try_acquire(self) -> bool:
+        """Take the lock if that needs no waiting; say whether it was taken.
+
+        In a task it is taken for the task, as by `async with`.
+        """
+        if current_actor() is this_thread.marker:
+            return self.acquire(block=False)
+        bridge = self._live_bridge()
+        taken = bridge.take_or_enter()
+        if taken:
+            self._go_careful(bridge)
+        return taken
 
     def release(self) -> None:
         """Leave the lock once, as the task or else the thread that holds it.
@@ -111,6 +147,7 @@ class ProcessRLock(CarefulProcessRLock, metaclass=NativeSlots):
     def _make_methods(self) -> None:
         # The hook by which the base class fills in its methods, here and in a child.
         self._use_native()
+        _locks.add(self)
 
     # The order is as in ThreadRLock.
 
@@ -127,3 +164,4 @@ class ProcessRLock(CarefulProcessRLock, metaclass=NativeSlots):
         slots.__exit__ = super().__exit__
         slots.release = super().release
         slots.__enter__ = super().__enter__
+        slots.locked = super().locked

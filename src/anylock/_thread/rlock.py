@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import _thread
-from threading import TIMEOUT_MAX
 from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 from anylock._bridged import Bridged, NativeSlots
 from anylock._errors import LockNotHeldError
 from anylock._hold import checked_name
+from anylock._parking import current_actor, this_thread
 from anylock._thread.forks import reset_in_children
 
 if TYPE_CHECKING:
@@ -49,14 +49,15 @@ class CarefulThreadRLock(Bridged["RLockBridge"]):
                 `threading.TIMEOUT_MAX`.
         """
         bridge = self._careful_bridge()
-        # Whatever is odd about the arguments, the C method shall say so.
-        if bridge is not None and isinstance(blocking, int):  # pyright: ignore[reportUnnecessaryIsInstance]
-            if not blocking and timeout == -1:
-                return bridge.try_block()
-            if blocking and (timeout == -1 or 0 <= timeout <= TIMEOUT_MAX):
-                return bridge.block(None if timeout == -1 else timeout, self.name)
-        acquired: bool = self._inner.acquire(blocking, timeout)
-        return acquired
+        if bridge is None:
+            acquired: bool = self._inner.acquire(blocking, timeout)
+            return acquired
+        # Whatever is odd about the arguments, the C method shall say so; not that of
+        # the inner lock, which a task of this thread may have.
+        _thread.allocate_lock().acquire(blocking, timeout)
+        if not blocking:
+            return bridge.try_block()
+        return bridge.block(None if timeout == -1 else timeout, self.name)
 
     def __enter__(self) -> bool:
         """Acquire the lock, blocking this thread; True, as from `threading.RLock`.
@@ -95,7 +96,10 @@ class CarefulThreadRLock(Bridged["RLockBridge"]):
         self.release()
 
     def locked(self) -> bool:
-        """Say whether anybody holds the lock at this moment."""
+        """Say whether anybody holds the lock at this moment, or is about to."""
+        bridge = self._careful_bridge()
+        if bridge is not None and bridge.spoken_for():
+            return True
         if hasattr(self._inner, "locked"):  # since Python 3.14
             taken: bool = self._inner.locked()
             return taken
@@ -103,30 +107,55 @@ class CarefulThreadRLock(Bridged["RLockBridge"]):
         return repr(self._inner).startswith("<locked")
 
     def try_acquire(self) -> bool:
-        """Take the lock if that needs no waiting; say whether it was taken."""
-        return self.acquire(False)
+        """Take the lock if that needs no waiting; say whether it was taken.
+
+        In a task it is taken for the task, as by `async with`.
+        """
+        if current_actor() is this_thread.marker:
+            return self.acquire(False)
+        bridge = self._live_bridge()
+        taken = bridge.take_or_enter()
+        if taken:
+            self._go_careful(bridge)
+        return taken
 
     # What a condition asks; the first three are the names that `threading` knows.
 
     def _is_owned(self) -> bool:
         return self._held_by_task() or self._held_by_thread()
 
+    def _recursion_count(self) -> int:
+        bridge = self._careful_bridge()
+        if bridge is not None and bridge.held_by_me():
+            return bridge.depth + 1
+        count: int = self._inner._recursion_count()  # noqa: SLF001
+        return count if self._held_by_thread() else 0
+
     def _release_save(self) -> tuple[int, Any]:
         bridge = self._careful_bridge()
         if bridge is not None and bridge.held_by_me():
-            depth = bridge.depth
+            depth, as_task = bridge.depth, bridge.held_by_me_as_task()
             bridge.give_up()
             self._go_native(bridge)
-            return depth + 1, None
+            return depth + 1, as_task
         if not self._held_by_thread():
             raise LockNotHeldError(self.name)
         kept: tuple[int, Any] = self._inner._release_save()  # noqa: SLF001
         return kept
 
     def _acquire_restore(self, state: tuple[int, Any]) -> None:
-        # Not the inner lock's: that does not know of tasks.
-        for _ in range(state[0]):
+        depth, owner = state
+        if owner is True:
             self.acquire()
+            bridge = self._live_bridge()
+            bridge.adopt(depth - 1)
+            self._go_careful(bridge)
+        elif self._careful_bridge() is None:
+            # Whatever signal handlers raise: a condition needs it back.
+            self._inner._acquire_restore((depth, _thread.get_ident()))  # noqa: SLF001
+        else:
+            for _ in range(depth):
+                self.acquire()
 
     def _held_by_task(self) -> bool:
         bridge = self._careful_bridge()
@@ -218,6 +247,8 @@ class ThreadRLock(CarefulThreadRLock, metaclass=NativeSlots):
     def _at_fork_reinit(self) -> None:
         """Unlock and forget all waiters, in a forked child; as in `threading`."""
         self._inner._at_fork_reinit()  # noqa: SLF001
+        if self._bridge is not None:
+            self._bridge.forget()
         self._bridge = None
         self._use_native()
 
