@@ -183,7 +183,7 @@ class Bridge(Waiting):
     def dispose(self) -> None:
         """Hand on the inner lock, which is the caller's, or give it up."""
         if self._queue or self._mail:
-            self._do(self._pass_on)
+            self._do(partial(self._pass_on, this_thread.marker))
             return
         try:
             self._release()

@@ -31,7 +31,7 @@ from anylock._bridge.steps import Steps
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from anylock._parking import Waiter
+    from anylock._parking import ThreadMarker, Waiter
 
 TENURE = 0.005
 """Seconds for which tasks may hand the lock on before threads get a turn.
@@ -49,6 +49,7 @@ class Waiting(Steps):
 
     __slots__ = (
         "_acquire",
+        "_cohorts",
         "_helping",
         "_queue",
         "_release",
@@ -65,6 +66,8 @@ class Waiting(Steps):
         self._release = release
         self._queue: OrderedDict[Waiter, None] = OrderedDict()
         """Who waits, first come first; changed only in steps."""
+        self._cohorts: dict[ThreadMarker, OrderedDict[Waiter, None]] = {}
+        """The same, by the thread in which each of them runs."""
         self._helping = False
         """Whether a helper thread is on its way."""
         self._retired = False
@@ -107,8 +110,28 @@ class Waiting(Steps):
 
     # The steps. They run one at a time, in whichever thread finds the bridge idle.
 
-    def _enqueue(self, waiter: Waiter) -> None:
+    def _add(self, waiter: Waiter) -> None:
+        cohort = self._cohorts.get(waiter.thread)
+        if cohort is None:
+            cohort = self._cohorts[waiter.thread] = OrderedDict()
+        cohort[waiter] = None
         self._queue[waiter] = None
+
+    def _put_first(self, waiter: Waiter) -> None:
+        self._add(waiter)
+        self._cohorts[waiter.thread].move_to_end(waiter, last=False)
+        self._queue.move_to_end(waiter, last=False)
+
+    def _remove(self, waiter: Waiter) -> None:
+        if waiter in self._queue:
+            del self._queue[waiter]
+            cohort = self._cohorts[waiter.thread]
+            del cohort[waiter]
+            if not cohort:
+                del self._cohorts[waiter.thread]
+
+    def _enqueue(self, waiter: Waiter) -> None:
+        self._add(waiter)
         self._serve()
 
     def _enqueue_thread(self, blocked: BlockedThread) -> None:
@@ -118,41 +141,42 @@ class Waiting(Steps):
             self._entrust(blocked)
             self._give(blocked)
             return
-        if any(waiter.thread is blocked.thread for waiter in self._queue):
+        if blocked.thread in self._cohorts:
             self._put_first(blocked)
         else:
-            self._queue[blocked] = None
+            self._add(blocked)
         self._serve()
-
-    def _put_first(self, waiter: Waiter) -> None:
-        self._queue[waiter] = None
-        self._queue.move_to_end(waiter, last=False)
 
     def _withdraw(self, waiter: Waiter) -> None:
         if waiter.granted:
             self._distrust(waiter)
-            self._pass_on()
+            self._pass_on(waiter.thread)
         else:
-            self._queue.pop(waiter, None)
+            self._remove(waiter)
 
-    def _pass_on(self) -> None:
-        """Dispose of the inner lock, which is ours."""
+    def _pass_on(self, thread: ThreadMarker) -> None:
+        """Dispose of the inner lock, which somebody of that thread gave up."""
         now = monotonic()
         if self._tenure_ends is None:
             self._tenure_ends = now + TENURE
         if now < self._tenure_ends:
-            self._grant()
+            # To wake a task of another thread takes many times as long. So it goes on
+            # among the tasks of this one, until the tenure ends.
+            self._grant(self._cohorts.get(thread))
             return
         self._tenure_ends = None
         self._release()
         self._summon_helper()
 
-    def _grant(self) -> None:
-        """Give the inner lock, which is ours, to the first who can take it."""
+    def _grant(self, cohort: OrderedDict[Waiter, None] | None = None) -> None:
+        """Give the inner lock, which is ours, to the first who can take it.
+
+        The first of the cohort comes before all others.
+        """
         while self._queue:
-            waiter = next(iter(self._queue))
+            waiter = next(iter(cohort or self._queue))
             self._entrust(waiter)
-            del self._queue[waiter]
+            self._remove(waiter)
             if self._give(waiter):
                 return
             self._distrust(waiter)
@@ -180,7 +204,8 @@ class Waiting(Steps):
         except RuntimeError as error:  # no more threads, or the interpreter ends
             self._helping = False
             while self._queue:
-                waiter, _ = self._queue.popitem(last=False)
+                waiter = next(iter(self._queue))
+                self._remove(waiter)
                 waiter.fail(error)
 
     def _help(self) -> None:

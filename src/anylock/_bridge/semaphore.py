@@ -21,26 +21,36 @@ class SemaphoreBridge(Bridge):
     """Where tasks wait for a permit.
 
     A thread that leaves through the C method tells nobody, and a permit may be free
-    while others are held. So *whenever somebody is queued, the helper is on its way*.
+    while others are held. So *whenever somebody is queued, the helper is on its way, or
+    tasks have all permits*.
 
     Args:
         acquire: Takes a permit; called as `acquire()`, `acquire(False)` and
             `acquire(True, seconds)`.
         release: Puts one back.
         permits: How many there are in all, or 0 where nobody knows.
+        shared: Whether other processes may make permits unseen.
     """
 
-    __slots__ = ("_granted", "_held", "_only", "permits")
+    __slots__ = ("_granted", "_held", "_moving", "_only", "_shared", "permits")
 
     def __init__(
-        self, acquire: Callable[..., bool], release: Callable[[], Any], permits: int
+        self,
+        acquire: Callable[..., bool],
+        release: Callable[[], Any],
+        permits: int,
+        *,
+        shared: bool,
     ) -> None:
         super().__init__(acquire, release)
+        self._shared = shared
         self.permits = permits
         """How many there are as long as all who release have acquired; 0 from when
         somebody released by itself, and may be about to do so again."""
         self._granted: dict[Waiter, None] = {}
         """The tasks that were granted a permit and have not run since."""
+        self._moving: dict[Waiter, None] = {}
+        """Those that run just now for the first time since."""
         self._held: dict[ThreadMarker, int] = {}
         """How many permits the tasks of a thread hold; changed there."""
         self._only: Any = None
@@ -92,7 +102,9 @@ class SemaphoreBridge(Bridge):
             self._only = _parking.current_actor()
 
     def _in_use(self) -> bool:
-        return bool(self._held) or bool(self._granted)
+        # Where anybody may release, nobody knows who still holds one.
+        held = self.permits and self._held
+        return bool(held) or bool(self._granted) or bool(self._moving)
 
     def _refuse_deadlock(self, name: str | None) -> None:
         if (
@@ -140,12 +152,21 @@ class SemaphoreBridge(Bridge):
         self._granted.pop(waiter, None)
 
     def _accepted(self, waiter: Waiter) -> None:
-        self._count()  # first, so that it is in use all the time
+        self._moving[waiter] = None  # so that it is in use all the time
         self._granted.pop(waiter, None)
+        self._count()
+        del self._moving[waiter]
 
-    def _pass_on(self) -> None:
-        super()._pass_on()
+    def _pass_on(self, thread: ThreadMarker) -> None:
+        super()._pass_on(thread)
         self._summon_helper()
+
+    def _summon_helper(self) -> None:
+        # Where tasks have all permits it would only keep threads from the turnstile:
+        # they look at the queue when they leave.
+        with_tasks = len(self._granted) + sum(list(self._held.values()))
+        if self._shared or not 0 < self.permits <= with_tasks:
+            super()._summon_helper()
 
     def _serve(self) -> None:
         while (lost := self._lost()) is not None:

@@ -75,7 +75,9 @@ class CarefulProcessSemaphore(BridgedSemLock["SemaphoreBridge"], synchronize.Sem
         from anylock._bridge.semaphore import SemaphoreBridge  # noqa: PLC0415 - as said
 
         semaphore = self._semlock
-        return SemaphoreBridge(semaphore.acquire, semaphore.release, self._total)
+        return SemaphoreBridge(
+            semaphore.acquire, semaphore.release, self._total, shared=True
+        )
 
 
 class ProcessSemaphore(CarefulProcessSemaphore, metaclass=NativeSlots):

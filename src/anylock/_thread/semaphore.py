@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import _thread
+import sys
 from functools import partial
 from queue import Empty, SimpleQueue
 from threading import TIMEOUT_MAX
@@ -17,6 +18,11 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from anylock._bridge.semaphore import SemaphoreBridge
+
+
+_MAY_OVERSLEEP = sys.version_info < (3, 13)
+"""Whether `SimpleQueue.get` waits for ever if somebody was faster and then, while it
+looks, its time is over; or if a signal handler lasts longer than its time."""
 
 
 def _took(
@@ -72,10 +78,19 @@ class CarefulThreadSemaphore(Bridged["SemaphoreBridge"]):
             message = "can't specify timeout for non-blocking acquire"
             raise ValueError(message)
         wait = None if timeout is None else max(0.0, min(timeout, TIMEOUT_MAX))
+        if wait and _MAY_OVERSLEEP:
+            return self.acquire(False) or self._wait_among_tasks(wait)
         bridge = self._careful_bridge()
         if bridge is None:
             return _took(self._permits, blocking, wait)
         return bridge.block(wait, self.name) if blocking else bridge.try_block()
+
+    def _wait_among_tasks(self, seconds: float) -> bool:
+        bridge: Any = self._live_bridge()
+        if bridge._amid_steps():  # noqa: SLF001 - who sees to the queue is below us
+            return _took(self._permits, True, seconds)
+        queued: bool = bridge._block_loop_thread(seconds)  # noqa: SLF001 - as there
+        return queued
 
     def __enter__(self) -> object:
         """Take a permit, blocking this thread.
@@ -134,7 +149,10 @@ class CarefulThreadSemaphore(Bridged["SemaphoreBridge"]):
 
         permits = self._permits
         return SemaphoreBridge(
-            partial(_took, permits), partial(permits.put, None), self._total
+            partial(_took, permits),
+            partial(permits.put, None),
+            self._total,
+            shared=False,
         )
 
 
@@ -241,7 +259,9 @@ class ThreadBoundedSemaphore(ThreadSemaphore):
     def __init__(
         self, value: int = 1, name: str | None = None, *, reset_after_fork: bool = False
     ) -> None:
-        self._counting: Any = _thread.RLock()
+        counting: Any = _thread.RLock()
+        reset_in_children(counting)  # or who is missing there may hold it
+        self._counting = counting
         """Held from looking at the permits until one more is there."""
         super().__init__(value, name, reset_after_fork=reset_after_fork)
 
@@ -272,10 +292,6 @@ class ThreadBoundedSemaphore(ThreadSemaphore):
     def _refuse(self, n: int) -> None:
         if self.value + n > self._initial:
             raise SemaphoreOverReleased(self._initial, self.name)
-
-    def _at_fork_reinit(self) -> None:
-        self._counting = _thread.RLock()
-        super()._at_fork_reinit()
 
     def _use_native(self) -> None:
         slots: Any = self
