@@ -36,7 +36,7 @@ def loops_in_turn(stage: Stage) -> None:
 
     for backend in stage.backends * 2:
         backend.run(contend)
-        stage.expect(not lock.locked(), "it was still locked after an event loop")
+        stage.wait_until_free(lock, "after an event loop")
 
 
 @rule(

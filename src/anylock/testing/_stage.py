@@ -12,7 +12,7 @@ import traceback
 from concurrent.futures import Future, wait
 from dataclasses import dataclass, field
 from functools import partial
-from time import monotonic
+from time import monotonic, sleep
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, TypeVar
 
 import anyio
@@ -218,6 +218,13 @@ class Stage:
         """Wait for an event; `what` says what should have happened."""
         if not event.wait(self.left):
             self.fail(f"{what}, but did not within {self.patience:g} s")
+
+    def wait_until_free(self, lock: Lock, when: str) -> None:
+        """Fail if it stays locked."""
+        # Not at once: see until_free().
+        while lock.locked():
+            self.expect(self.left > 0, f"it was still locked {when}")
+            sleep(GRACE / 10)
 
     # Others.
 

@@ -131,7 +131,7 @@ def wait_in_threads(stage: Stage) -> None:
     taken = stage.call(condition.try_acquire)
     stage.expect(not taken, "another got the lock after wait()")
     thread.finish()
-    stage.expect(not condition.locked(), "it was still locked when all had left")
+    stage.wait_until_free(condition, "when all had left")
 
 
 def _notify_and_stay(condition: Condition, thread: Participant) -> None:
@@ -162,7 +162,7 @@ def notify_threads(stage: Stage) -> None:
             notifying = stage.start(notify, condition, len(waiting) + 1)
         stage.result(notifying, "the others should have been notified")
         expect_woken(stage, waiting, len(waiting), all_of=True)
-    stage.expect(not condition.locked(), "it was still locked when all had left")
+    stage.wait_until_free(condition, "when all had left")
 
 
 @rule(
@@ -203,7 +203,7 @@ def wait_timeout_in_threads(stage: Stage) -> None:
     holder.finish()
     late.expect_inside("when the time was over, and the lock was free")
     late.finish()
-    stage.expect(not condition.locked(), "it was still locked when all had left")
+    stage.wait_until_free(condition, "when all had left")
 
 
 @rule(
@@ -240,7 +240,7 @@ def wait_for_in_threads(stage: Stage) -> None:
     stage.expect(result is answers, f"it returned {result!r}")
     at_once = stage.call(wait_for, 0)
     stage.expect(at_once is answers, f"it returned {at_once!r} at once")
-    stage.expect(not condition.locked(), "it was still locked when all had left")
+    stage.wait_until_free(condition, "when all had left")
 
 
 @rule(
@@ -260,7 +260,7 @@ def deep_wait_in_threads(stage: Stage) -> None:
     stage.call(notify, condition)
     thread.expect_inside("when it was notified")
     thread.finish()
-    stage.expect(not condition.locked(), "it was still locked when all had left")
+    stage.wait_until_free(condition, "when all had left")
     stage.call(notify, condition)
 
 
@@ -336,7 +336,7 @@ def closed_loop_waits(stage: Stage) -> None:
         stage.call(notify, condition)
         live.expect_inside("when it was notified, behind a task of a closed loop")
         live.finish()
-        stage.expect(not condition.locked(), "it was still locked when all had left")
+        stage.wait_until_free(condition, "when all had left")
     finally:
         # It may want the lock again, which its event loop cannot give it any more.
         with suppress(Exception):
