@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import weakref
+from itertools import repeat, starmap
 from threading import TIMEOUT_MAX
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeVar
@@ -10,7 +13,7 @@ from anylock._blocking import BlockedThread
 from anylock._errors import LockNotHeldError, WouldDeadlock
 from anylock._hold import TimedHold, checked_name, seconds
 from anylock._notices import Notices, wait_in_task
-from anylock._parking import this_thread
+from anylock._parking import running_library, this_thread
 from anylock._thread.lock import ThreadLock
 from anylock._thread.rlock import ThreadRLock
 
@@ -21,6 +24,18 @@ if TYPE_CHECKING:
     from anylock._parking import ThreadMarker
 
 T = TypeVar("T")
+
+_conditions: weakref.WeakSet[ThreadCondition] = weakref.WeakSet()
+
+
+def _forget_waiters() -> None:
+    # Those of the parent would be notified in the place of those of the child.
+    for condition in _conditions:
+        condition._notices = Notices()  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - ours
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_waiters)
 
 
 class ThreadCondition:
@@ -34,7 +49,8 @@ class ThreadCondition:
     A wait that was notified and then cancelled, or interrupted by a signal handler,
     passes the notification on. However a wait ends, it ends with the lock.
 
-    Safe to use from threads and tasks. In a forked child nobody waits.
+    Safe to use from threads and tasks. In a forked child nobody waits, and the lock is
+    as it says of itself.
 
     Args:
         lock: The lock to use, of kind "thread", from `make_lock` or `make_rlock`; None
@@ -64,7 +80,9 @@ class ThreadCondition:
         self._guts: Any = lock  # for what is no business of anybody else
         self._notices = Notices()
         self._closed: list[ThreadMarker] = []
-        """Where tasks are being closed that could not take the lock again."""
+        """Where tasks are being closed that could not take the lock again: a marker for
+        each time that they entered it."""
+        _conditions.add(self)
 
     @property
     def kind(self) -> Literal["thread"]:
@@ -120,7 +138,8 @@ class ThreadCondition:
         /,
     ) -> None:
         """Release the lock."""
-        self._lock.__exit__(exc_type, exc_value, traceback)
+        if exc_type is not GeneratorExit or not self._was_closed():
+            self._lock.__exit__(exc_type, exc_value, traceback)
 
     async def __aenter__(self) -> None:
         """Wait for the lock without blocking the event loop."""
@@ -134,10 +153,8 @@ class ThreadCondition:
         /,
     ) -> None:
         """Release the lock; never a checkpoint."""
-        if exc_type is GeneratorExit and this_thread.marker in self._closed:
-            self._closed.remove(this_thread.marker)
-            return
-        await self._lock.__aexit__(exc_type, exc_value, traceback)
+        if exc_type is not GeneratorExit or not self._was_closed():
+            await self._lock.__aexit__(exc_type, exc_value, traceback)
 
     # What a condition is for.
 
@@ -158,24 +175,50 @@ class ThreadCondition:
             WouldDeadlock: The running task holds it, by `async with`.
         """
         lock = self._guts
-        if lock._held_by_task():  # noqa: SLF001
+        # A lock that is not re-entrant does not know of whom a thread is asking.
+        if lock._held_by_task() and running_library() is not None:  # noqa: SLF001
             reason = "a task holds it, whose event loop would stop"
             raise WouldDeadlock(reason, "await async_wait() in tasks", self._name)
         if not lock._held_by_thread():  # noqa: SLF001
             raise LockNotHeldError(self._name)
         waiter = BlockedThread()
-        self._notices.add(waiter)
-        kept = lock._give_up()  # noqa: SLF001
+        given: list[object] = []
+        taken: list[bool] = []
         try:
+            self._notices.add(waiter)
+            self._give_up(given)
             waiter.block(None if timeout is None else max(0, min(timeout, TIMEOUT_MAX)))
-        except BaseException:
+            notified = not self._notices.withdraw(waiter)
+            self._acquire_again(given, taken)
+        except BaseException:  # a signal handler raised it, anywhere in there
             if not self._notices.withdraw(waiter):
                 self._notices.notify()
-            lock._acquire_restore(kept)  # noqa: SLF001
+            self._acquire_again(given, taken)
             raise
-        notified = not self._notices.withdraw(waiter)
-        lock._acquire_restore(kept)  # noqa: SLF001
         return notified
+
+    # A signal handler can raise after the lock was released, or acquired, and before
+    # the result is stored. So each is noted from C as well, by `list.extend`.
+
+    def _give_up(self, given: list[object]) -> None:
+        release = self._lock.release
+        given.extend(starmap(release, ((),)))
+        if isinstance(self._lock, ThreadRLock):
+            while self._guts._held_by_thread():  # noqa: SLF001
+                given.extend(starmap(release, ((),)))
+
+    def _acquire_again(self, given: list[object], taken: list[bool]) -> None:
+        interruption = None
+        while len(taken) < len(given):
+            times = repeat(True, len(given) - len(taken))
+            try:
+                taken.extend(map(self._lock.acquire, times))
+            except WouldDeadlock:
+                raise
+            except BaseException as error:  # noqa: BLE001 - raised again below
+                interruption = error
+        if interruption is not None:
+            raise interruption
 
     def wait_for(self, predicate: Callable[[], T], timeout: float | None = None) -> T:
         """Wait, as by `wait`, until `predicate()` is true.
@@ -188,7 +231,8 @@ class ThreadCondition:
             What the predicate returned last: false if the time was over before.
 
         Raises:
-            LockNotHeldError: The caller does not hold the lock.
+            LockNotHeldError: This thread does not hold the lock.
+            WouldDeadlock: The running task holds it, by `async with`.
         """
         deadline = None if timeout is None else monotonic() + timeout
         result = predicate()
@@ -221,7 +265,7 @@ class ThreadCondition:
             self._notices,
             seconds(timeout),
             give_up=self._guts._give_up,  # noqa: SLF001
-            take_back=self._guts._take_back,  # noqa: SLF001
+            take_back=self._take_back,
             close=self._close,
         )
 
@@ -253,11 +297,33 @@ class ThreadCondition:
             result = predicate()
         return result
 
-    def _close(self, _kept: object) -> None:
+    async def _take_back(self, kept: tuple[int, object]) -> None:
+        lock = self._guts
+        if not isinstance(self._lock, ThreadRLock) or not lock._held_by_thread():  # noqa: SLF001
+            await lock._take_back(kept)  # noqa: SLF001
+        # To the lock, this task might be the one that holds it by `with`, and be about
+        # to wait for itself. It is not: so it may wait, as if there were a limit.
+        elif await lock._enter_task_within(TIMEOUT_MAX):  # noqa: SLF001
+            lock._live_bridge().depth = kept[0] - 1  # noqa: SLF001
+
+    def _close(self, kept: tuple[int, object]) -> None:
         # The task is closed and cannot wait for the lock. If that is not to be had at
         # once, the way out of its `async with` must not release that of somebody else.
-        if not self._guts._live_bridge().take():  # noqa: SLF001
-            self._closed.append(this_thread.marker)
+        depth, _ = kept
+        bridge = self._guts._live_bridge()  # noqa: SLF001
+        if not bridge.take():
+            self._closed.extend([this_thread.marker] * depth)
+            return
+        self._guts._go_careful(bridge)  # noqa: SLF001
+        if depth > 1:
+            bridge.depth = depth - 1
+
+    def _was_closed(self) -> bool:
+        marker = this_thread.marker
+        if marker not in self._closed:
+            return False
+        self._closed.remove(marker)
+        return True
 
     def notify(self, n: int = 1) -> None:
         """Let the `n` that wait longest go on, once they have the lock again.
