@@ -134,7 +134,7 @@ class RLockBridge(LockBridge):
 
     def held_by_me_as_task(self) -> bool:
         """Say whether the running task is the holder."""
-        return not isinstance(self.holder, BlockedThread) and self.held_by_me()
+        return self.held_by_me() and not isinstance(self.holder, BlockedThread)
 
     def held_by_thread(self) -> bool:
         """Say whether this thread itself has the lock, and none of its tasks."""
@@ -178,7 +178,11 @@ class RLockBridge(LockBridge):
 
     def take_without_checkpoint(self) -> bool:
         """Enter again, or take the lock, unless a checkpoint is due first."""
-        return not _parking.in_trio() and (self.enter_again() or self.take())
+        if _parking.in_trio():
+            return False
+        if self.held_by_me_as_task():
+            return self.enter_again()
+        return self.take()
 
     async def enter(
         self,
@@ -187,7 +191,7 @@ class RLockBridge(LockBridge):
         name: str | None,
     ) -> bool:
         """Enter again, or wait until the lock belongs to the running task."""
-        if not self.held_by_me():
+        if not self.held_by_me_as_task():
             return await super().enter(go_careful, timeout, name)
         if not _parking.in_trio():
             self.depth += 1
@@ -202,6 +206,10 @@ class RLockBridge(LockBridge):
         return True
 
     def leave(self) -> bool:
+        """Leave once, as a task; False if it is not the holder."""
+        return self.held_by_me_as_task() and self.leave_once()
+
+    def leave_once(self) -> bool:
         """Leave once; False if the caller is not the holder."""
         if not self.held_by_me():
             return False

@@ -69,7 +69,7 @@ class CarefulProcessRLock(BridgedSemLock["RLockBridge"], synchronize.RLock):
         """
         bridge = self._careful_bridge()
         if bridge is not None:
-            if bridge.leave():
+            if bridge.leave_once():
                 self._go_native(bridge)
                 return
             if not bridge.held_by_thread():

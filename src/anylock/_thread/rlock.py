@@ -75,7 +75,7 @@ class CarefulThreadRLock(Bridged["RLockBridge"]):
         """
         bridge = self._careful_bridge()
         if bridge is not None:
-            if bridge.leave():
+            if bridge.leave_once():
                 self._go_native(bridge)
                 return
             if not bridge.held_by_thread():
