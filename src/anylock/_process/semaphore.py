@@ -71,6 +71,12 @@ class CarefulProcessSemaphore(BridgedSemLock["SemaphoreBridge"], synchronize.Sem
     def _refuse(self, n: int) -> None:
         """Raise if there is no room for `n` permits more."""
 
+    def _make_bridge(self) -> SemaphoreBridge:
+        bridge = super()._make_bridge()
+        if not self._total:  # released just now, by who found no bridge to tell it
+            bridge.permits = 0
+        return bridge
+
     def _new_bridge(self) -> SemaphoreBridge:
         from anylock._bridge.semaphore import SemaphoreBridge  # noqa: PLC0415 - as said
 

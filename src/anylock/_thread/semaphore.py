@@ -144,6 +144,12 @@ class CarefulThreadSemaphore(Bridged["SemaphoreBridge"]):
     def _enter_within(self, timeout: float | None) -> bool:
         return self.acquire(True, timeout)
 
+    def _make_bridge(self) -> SemaphoreBridge:
+        bridge = super()._make_bridge()
+        if not self._total:  # released just now, by who found no bridge to tell it
+            bridge.permits = 0
+        return bridge
+
     def _new_bridge(self) -> SemaphoreBridge:
         from anylock._bridge.semaphore import SemaphoreBridge  # noqa: PLC0415 - as said
 
