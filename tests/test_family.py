@@ -240,8 +240,15 @@ def test_no_python_runs(
     assert python_calls(lambda made: made.try_acquire(), made)[1] == "try_acquire"
 
 
-@pytest.mark.parametrize("factory", [make_rlock, make_semaphore])
-def test_those_for_threads_are_small(factory: Callable[..., Any]) -> None:
+# A re-entrant lock keeps a guard for each thread that uses it.
+SIZES: list[tuple[Callable[..., Any], int]] = [
+    (make_rlock, 2000),
+    (make_semaphore, 800),
+]
+
+
+@pytest.mark.parametrize(("factory", "most"), SIZES)
+def test_those_for_threads_are_small(factory: Callable[..., Any], most: int) -> None:
     factory("thread")
     number = 1000
     tracemalloc.start()
@@ -251,7 +258,7 @@ def test_those_for_threads_are_small(factory: Callable[..., Any]) -> None:
         after, _ = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert (after - before) / len(kept) <= 800
+    assert (after - before) / len(kept) <= most
 
 
 @pytest.mark.parametrize("member", ["rlock", "semaphore", "condition"])

@@ -53,7 +53,8 @@ def _shadowed(name: str) -> property:
         return next(
             found
             for found in definitions
-            if found is not None and not isinstance(found, MemberDescriptorType)
+            if found is not None
+            and not isinstance(found, MemberDescriptorType | property)
         )
 
     return property(find)

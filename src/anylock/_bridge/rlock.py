@@ -50,6 +50,10 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(before=_note_forker, after_in_parent=_forget_forker)
 
 
+ABANDONED = "the thread that held it has ended"
+"""What is in the place of whoever has the inner lock when nobody ever will."""
+
+
 class Loan:
     """The inner lock, as long as a helper thread keeps it for others."""
 
@@ -78,7 +82,7 @@ class Lent:
     ) -> None:
         self.release_here = release
         self.release_elsewhere = release_elsewhere
-        self.by: ThreadMarker | Loan | None = None
+        self.by: ThreadMarker | Loan | str | None = None
         """Whose inner lock a task has; None if it is a thread that has it."""
 
     def release(self) -> None:
@@ -143,6 +147,17 @@ class RLockBridge(LockBridge):
         # What a task has is the inner lock of its thread, of the helper (in which
         # finalizers run as well), or of a dead thread, whose ident this one may have.
         return self._lent.by is None and self._owned()
+
+    def abandon(self) -> bool:
+        """Note that the thread that held it has ended; False if a task holds it."""
+        if self._lent.by is None:
+            self._lent.by = ABANDONED
+        return self._lent.by is ABANDONED
+
+    def _refuse_the_abandoned(self, name: str | None) -> None:
+        if self._lent.by is ABANDONED:
+            advice = "leave it in the thread that entered it, by 'with'"
+            raise WouldDeadlock(ABANDONED, advice, name)
 
     def spoken_for(self) -> bool:
         """Say whether somebody is queued, and so the next to have it if it is free."""
@@ -242,6 +257,7 @@ class RLockBridge(LockBridge):
         self.depth = depth
 
     def _refuse_deadlock(self, name: str | None) -> None:
+        self._refuse_the_abandoned(name)
         if self.held_by_thread():
             reason = "this thread holds it by 'with'"
             raise WouldDeadlock(reason, "use 'async with' in tasks", name)
@@ -265,6 +281,8 @@ class RLockBridge(LockBridge):
             return True
         if self.held_by_thread():
             return self._acquire()
+        if timeout is None:
+            self._refuse_the_abandoned(name)
         if not self._owned():
             return super().block(timeout, name)
         # A task has it, most likely through this thread: to acquire the inner lock
@@ -281,7 +299,9 @@ class RLockBridge(LockBridge):
         return waiter.grant()
 
     def _fetch(self) -> None:
-        self._summon_helper()
+        # The helper may have the ident of the thread that ended.
+        if self._lent.by is not ABANDONED:
+            self._summon_helper()
 
     def _help(self) -> None:
         acquired = self._wait_for_the_queue()

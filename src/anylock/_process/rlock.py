@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import weakref
+from functools import partial
 from multiprocessing import synchronize
+from threading import get_ident
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from anylock._bridged import NativeSlots
@@ -12,6 +15,7 @@ from anylock._errors import LockNotHeldError
 from anylock._hold import checked_name
 from anylock._parking import current_actor, this_thread
 from anylock._process.base import BridgedSemLock, start_method
+from anylock._ways import Ways, way_to_enter
 
 if TYPE_CHECKING:
     from multiprocessing.context import BaseContext
@@ -41,6 +45,37 @@ class CarefulProcessRLock(BridgedSemLock["RLockBridge"], synchronize.RLock):
     The rest of the time the slots of `ProcessRLock` shadow them with the C methods of
     the inner semaphore.
     """
+
+    if TYPE_CHECKING:
+        _native_ways: Ways
+        _orphaned: bool
+
+    def acquire(
+        self,
+        block: bool = True,  # noqa: FBT001, FBT002 - multiprocessing's signature
+        timeout: float | None = None,
+        *,
+        blocking: bool | None = None,
+    ) -> bool:
+        """Acquire the lock as `multiprocessing.RLock.acquire` does.
+
+        Args:
+            block: False tries once, and ignores `timeout`.
+            timeout: Seconds to wait at most; None waits for ever, negative is 0.
+            blocking: The name that `threading` has for `block`.
+
+        Returns:
+            Whether the lock was acquired.
+
+        Raises:
+            WouldDeadlock: It would wait for ever for a task of this very thread, or
+                for a thread that has ended.
+        """
+        _ = self._native_ways.enter  # to be asked by every thread; see there
+        return super().acquire(block, timeout, blocking=blocking)
+
+    def _careful_bridge(self) -> RLockBridge | None:
+        return self._live_bridge() if self._orphaned else super()._careful_bridge()
 
     def locked(self) -> bool:
         """Say whether anybody in any process holds the lock, or is about to."""
@@ -87,10 +122,16 @@ class CarefulProcessRLock(BridgedSemLock["RLockBridge"], synchronize.RLock):
         self.release()
 
     def _new_bridge(self) -> RLockBridge:
-        from anylock._bridge.rlock import Lent, RLockBridge  # noqa: PLC0415 - as said
+        from anylock._bridge.rlock import (  # noqa: PLC0415 - as said
+            ABANDONED,
+            Lent,
+            RLockBridge,
+        )
 
         semaphore = self._semlock
         lent = Lent(semaphore.release, semaphore.release)
+        if self._orphaned:
+            lent.by = ABANDONED
         return RLockBridge(semaphore.acquire, semaphore._is_mine, lent, None)  # noqa: SLF001
 
 
@@ -105,7 +146,9 @@ class ProcessRLock(CarefulProcessRLock, metaclass=NativeSlots):
 
     A drop-in for `multiprocessing.RLock()` and a subclass of its class. While no task
     of this process holds it or waits for it, `with` runs the C method of the
-    semaphore. `multiprocessing.Condition` takes it, for threads and processes.
+    semaphore. `multiprocessing.Condition` takes it, for threads and processes. Unlike
+    there, a thread that ends while it holds the lock is never mistaken for a later one
+    that has the same ident: who would wait for it in this process gets `WouldDeadlock`.
 
     Safe to use from threads, tasks and forked children. Hand it to processes when they
     are started, as `ProcessLock`. When its holder is killed it stays locked for ever.
@@ -123,10 +166,12 @@ class ProcessRLock(CarefulProcessRLock, metaclass=NativeSlots):
     """
 
     __slots__ = {
-        "__enter__": "Acquire the lock, blocking this thread.",
         "__exit__": "Leave the lock once.",
         "_bridge": "What tasks need; None until the first task comes.",
         "_name": "See `name`.",
+        "_native_ways": "The C methods that lead in.",
+        "_orphaned": "Whether the thread that held it has ended.",
+        "_ways": "Those, or the careful methods.",
         "locked": "Say whether anybody in any process holds the lock.",
         "release": "Leave the lock once.",
     }
@@ -134,6 +179,9 @@ class ProcessRLock(CarefulProcessRLock, metaclass=NativeSlots):
     if TYPE_CHECKING:
         _bridge: RLockBridge | None
         _name: str | None
+
+    if not TYPE_CHECKING:  # to a type checker it is the method of the base
+        __enter__ = way_to_enter
 
     def __init__(
         self, name: str | None = None, *, context: BaseContext | None = None
@@ -146,22 +194,40 @@ class ProcessRLock(CarefulProcessRLock, metaclass=NativeSlots):
 
     def _make_methods(self) -> None:
         # The hook by which the base class fills in its methods, here and in a child.
+        semaphore: Any = self._semlock
+        owned_by, me = partial(_owned_by, semaphore), weakref.ref[Any](self)
+        self._native_ways = Ways(semaphore.__enter__, semaphore.acquire, owned_by, me)
+        self._orphaned = False
         self._use_native()
         _locks.add(self)
+
+    def _abandoned(self) -> None:
+        """Open to nobody any more: the thread that held it has ended."""
+        if self._live_bridge().abandon():
+            self._orphaned = True
+            self._use_careful()
 
     # The order is as in ThreadRLock.
 
     def _use_native(self) -> None:
         slots: Any = self
         semaphore = self._semlock
-        slots.locked = semaphore._is_zero  # noqa: SLF001 - what locked() of 3.14 calls
-        slots.__enter__ = semaphore.__enter__
+        slots._ways = self._native_ways  # noqa: SLF001
         slots.__exit__ = semaphore.__exit__
         slots.release = semaphore.release
+        slots.locked = semaphore._is_zero  # noqa: SLF001 - what locked() of 3.14 calls
+        if self._orphaned:  # meanwhile
+            self._use_careful()
 
     def _use_careful(self) -> None:
         slots: Any = self
         slots.__exit__ = super().__exit__
         slots.release = super().release
-        slots.__enter__ = super().__enter__
         slots.locked = super().locked
+        slots._ways = SimpleNamespace(enter=super().__enter__)  # noqa: SLF001
+
+
+def _owned_by(semaphore: Any, ident: int) -> bool:
+    # Of a child that was forked it is never: see above.
+    mine: bool = ident == get_ident() and semaphore._is_mine()  # noqa: SLF001
+    return mine

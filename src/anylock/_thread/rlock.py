@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import _thread
+import weakref
+from functools import partial
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 from anylock._bridged import Bridged, NativeSlots
@@ -10,6 +13,7 @@ from anylock._errors import LockNotHeldError
 from anylock._hold import checked_name
 from anylock._parking import current_actor, this_thread
 from anylock._thread.forks import reset_in_children
+from anylock._ways import Ways, way_to_acquire, way_to_enter
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -30,6 +34,8 @@ class CarefulThreadRLock(Bridged["RLockBridge"]):
 
     if TYPE_CHECKING:
         _inner: Any
+        _native_ways: Ways
+        _orphaned: bool
 
     def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:  # noqa: FBT001, FBT002 - threading's signature
         """Acquire the lock as `threading.RLock.acquire` does.
@@ -48,9 +54,10 @@ class CarefulThreadRLock(Bridged["RLockBridge"]):
             OverflowError: As in `threading`: `timeout` is beyond
                 `threading.TIMEOUT_MAX`.
         """
+        native = self._native_ways.acquire  # to be asked by every thread; see there
         bridge = self._careful_bridge()
         if bridge is None:
-            acquired: bool = self._inner.acquire(blocking, timeout)
+            acquired: bool = native(blocking, timeout)
             return acquired
         # Whatever is odd about the arguments, the C method shall say so; not that of
         # the inner lock, which a task of this thread may have.
@@ -175,14 +182,23 @@ class CarefulThreadRLock(Bridged["RLockBridge"]):
         await self.__aenter__()
         self._live_bridge().depth = state[0] - 1
 
+    def _careful_bridge(self) -> RLockBridge | None:
+        return self._live_bridge() if self._orphaned else super()._careful_bridge()
+
     def _enter_within(self, timeout: float | None) -> bool:
         return self.acquire(True, -1 if timeout is None else timeout)
 
     def _new_bridge(self) -> RLockBridge:
-        from anylock._bridge.rlock import Lent, RLockBridge  # noqa: PLC0415 - as said
+        from anylock._bridge.rlock import (  # noqa: PLC0415 - as said
+            ABANDONED,
+            Lent,
+            RLockBridge,
+        )
 
         inner = self._inner
         lent = Lent(inner.release, inner._release_save)  # noqa: SLF001
+        if self._orphaned:
+            lent.by = ABANDONED
         reset = inner._at_fork_reinit  # noqa: SLF001
         return RLockBridge(inner.acquire, inner._is_owned, lent, reset)  # noqa: SLF001
 
@@ -198,6 +214,8 @@ class ThreadRLock(CarefulThreadRLock, metaclass=NativeSlots):
 
     A drop-in for `threading.RLock()`, inside of `threading.Condition` as well: while
     no task holds it or waits for it, its methods *are* the C methods of such a lock.
+    Unlike there, a thread that ends while it holds the lock is never mistaken for a
+    later one that has the same ident: who would wait for it gets `WouldDeadlock`.
 
     Safe to use from threads and tasks. In a forked child it is as the fork found it,
     without the parent's waiting tasks: if another thread held it, it stays held unless
@@ -214,22 +232,31 @@ class ThreadRLock(CarefulThreadRLock, metaclass=NativeSlots):
     """
 
     __slots__ = {
-        "__enter__": "Acquire the lock, blocking this thread.",
         "__exit__": "Leave the lock once.",
         "__weakref__": "Weak references to the lock.",
         "_bridge": "What tasks need; None until the first task comes.",
         "_inner": "The lock itself.",
         "_name": "See `name`.",
-        "acquire": "Acquire the lock as `threading.RLock.acquire` does.",
+        "_native_ways": "The C methods that lead in.",
+        "_orphaned": "Whether the thread that held it has ended.",
+        "_ways": "Those, or the careful methods.",
         "release": "Leave the lock once.",
     }
+
+    if not TYPE_CHECKING:  # to a type checker they are the methods of the base
+        __enter__ = way_to_enter
+        acquire = way_to_acquire
 
     def __init__(
         self, name: str | None = None, *, reset_after_fork: bool = False
     ) -> None:
         self._name = checked_name(name)
         self._bridge = None
-        self._inner = _thread.RLock()
+        self._inner: Any = _thread.RLock()
+        self._orphaned = False
+        inner, me = self._inner, weakref.ref[Any](self)
+        owned_by = partial(_owned_by, inner)
+        self._native_ways = Ways(inner.__enter__, inner.acquire, owned_by, me)
         self._use_native()
         if reset_after_fork:
             reset_in_children(self)
@@ -250,7 +277,16 @@ class ThreadRLock(CarefulThreadRLock, metaclass=NativeSlots):
         if self._bridge is not None:
             self._bridge.forget()
         self._bridge = None
+        self._orphaned = False
         self._use_native()
+
+    def _abandoned(self) -> None:
+        """Open to nobody any more: the thread that held it has ended."""
+        # It may be in a forked child before anything else runs there: no import here.
+        bridge = self._bridge
+        if bridge is None or bridge.abandon():
+            self._orphaned = True
+            self._use_careful()
 
     def __repr__(self) -> str:
         state = "locked" if self.locked() else "unlocked"
@@ -270,15 +306,21 @@ class ThreadRLock(CarefulThreadRLock, metaclass=NativeSlots):
     def _use_native(self) -> None:
         # By way of Any: to a type checker these names are the methods of the base.
         slots: Any = self
-        inner = self._inner
-        slots.__enter__ = inner.__enter__
-        slots.acquire = inner.acquire
-        slots.__exit__ = inner.__exit__
-        slots.release = inner.release
+        slots._ways = self._native_ways  # noqa: SLF001
+        slots.__exit__ = self._inner.__exit__
+        slots.release = self._inner.release
+        if self._orphaned:  # meanwhile
+            self._use_careful()
 
     def _use_careful(self) -> None:
         slots: Any = self
         slots.__exit__ = super().__exit__
         slots.release = super().release
-        slots.__enter__ = super().__enter__
-        slots.acquire = super().acquire
+        ways = SimpleNamespace(enter=super().__enter__, acquire=super().acquire)
+        slots._ways = ways  # noqa: SLF001
+
+
+def _owned_by(inner: Any, ident: int) -> bool:
+    # Nothing else tells it of a thread that is not the running one, as in a forked
+    # child, where all others are gone.
+    return f" owner={ident} " in repr(inner)
