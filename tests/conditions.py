@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import signal
+import threading
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from anylock import ThreadCondition, make_condition, make_lock
 from staging import PATIENCE, in_thread, until
 
 if TYPE_CHECKING:
-    import threading
-    from collections.abc import Callable
+    from collections.abc import Callable, Generator
     from contextlib import AbstractContextManager
 
 MAKERS: dict[str, Callable[[], ThreadCondition]] = {
@@ -66,3 +68,32 @@ class WaitingThread:
         with self.condition:
             in_time = self.condition.wait(PATIENCE)
             self.ended = "notified" if in_time else "time is over"
+
+
+@contextmanager
+def signalled_once(handle: Callable[[], object]) -> Generator[Callable[[], None]]:
+    """Give what has the handler run in this thread, which is the main one.
+
+    It returns when the handler has begun. A signal that comes just before the thread
+    blocks does not wake it, so it is sent until it does.
+    """
+    handled = threading.Event()
+    me = threading.get_ident()
+
+    def handle_once(*_args: object) -> None:
+        if not handled.is_set():
+            handled.set()
+            handle()
+
+    def send() -> None:
+        def sent() -> bool:
+            signal.pthread_kill(me, signal.SIGUSR1)
+            return handled.wait(0.001)
+
+        until(sent)
+
+    old = signal.signal(signal.SIGUSR1, handle_once)
+    try:
+        yield send
+    finally:
+        signal.signal(signal.SIGUSR1, old)

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 import threading
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from functools import partial
-from typing import TYPE_CHECKING
 
 import pytest
 
@@ -18,28 +16,16 @@ from conditions import (
     assert_at_rest,
     notified,
     notify,
+    signalled_once,
     so_many_wait,
     waiting,
 )
 from interruptions import Interrupted, interrupt, interrupt_at, run_points
 from staging import PATIENCE, in_thread, until
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
-
 depths = pytest.mark.parametrize(
     ("name", "depth"), [("lock", 1), ("rlock", 1), ("rlock", 3)]
 )
-
-
-@contextmanager
-def interrupting() -> Generator[Callable[[], None]]:
-    """Give what lets a handler raise in this thread, which is the main one."""
-    old = signal.signal(signal.SIGUSR1, interrupt)
-    try:
-        yield partial(signal.pthread_kill, threading.get_ident(), signal.SIGUSR1)
-    finally:
-        signal.signal(signal.SIGUSR1, old)
 
 
 def blocked(thread: int, function: str) -> bool:
@@ -55,9 +41,9 @@ def test_signal_while_a_thread_waits(name: str, depth: int) -> None:
 
     def send() -> None:
         until(lambda: waiting(condition) == 1 and blocked(me, "block"))
-        kill()
+        interrupt_it()
 
-    with interrupting() as kill, ExitStack() as stack:
+    with signalled_once(interrupt) as interrupt_it, ExitStack() as stack:
         with in_thread(send), ExitStack() as held:
             for _ in range(depth):
                 held.enter_context(condition)
@@ -78,33 +64,30 @@ def test_signal_while_a_thread_takes_the_lock_again(name: str, depth: int) -> No
     condition = MAKERS[name]()
     me = threading.get_ident()
     two = WaitingThread(condition)
-    handled = threading.Event()
-
-    def handle(*_args: object) -> None:
-        handled.set()
-        raise Interrupted
 
     def send() -> None:
         until(so_many_wait(condition, 2))
         with condition:
             condition.notify()
             until(partial(blocked, me, "_acquire_again"))
-            kill()
-            assert handled.wait(PATIENCE)
+            interrupt_it()
 
     def wait_behind() -> None:
         until(so_many_wait(condition, 1))
         two.wait()
 
-    with interrupting() as kill, in_thread(wait_behind), in_thread(send):
-        signal.signal(signal.SIGUSR1, handle)
-        with ExitStack() as held:
-            for _ in range(depth):
-                held.enter_context(condition)
-            with pytest.raises(Interrupted):
-                condition.wait(PATIENCE)
-            assert condition.locked()
-            condition.notify(0)
+    with (
+        signalled_once(interrupt) as interrupt_it,
+        in_thread(wait_behind),
+        in_thread(send),
+        ExitStack() as held,
+    ):
+        for _ in range(depth):
+            held.enter_context(condition)
+        with pytest.raises(Interrupted):
+            condition.wait(PATIENCE)
+        assert condition.locked()
+        condition.notify(0)
     assert two.ended == "notified"
     assert_at_rest(condition)
 
@@ -121,7 +104,7 @@ def test_handler_raises_at_every_point(name: str, depth: int) -> None:
             two.wait()
 
         def notify_once() -> None:
-            until(lambda: waiting(condition) == 1 + (not ended))
+            until(lambda: (1 if ended else 2) == waiting(condition))
             notify(condition)
 
         with in_thread(wait_behind), in_thread(notify_once):
@@ -151,15 +134,14 @@ def test_signal_handler_notifies() -> None:
     condition = make_condition("thread", make_lock("thread"))
     me = threading.get_ident()
 
-    def handle(*_args: object) -> None:
+    def handle() -> None:
         with condition:
             condition.notify()
 
     def send() -> None:
         until(lambda: waiting(condition) == 1 and blocked(me, "block"))
-        kill()
+        handle_it()
 
-    with interrupting() as kill, in_thread(send), condition:
-        signal.signal(signal.SIGUSR1, handle)
+    with signalled_once(handle) as handle_it, in_thread(send), condition:
         assert condition.wait(PATIENCE)
     assert_at_rest(condition)

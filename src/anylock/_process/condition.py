@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import multiprocessing
+from itertools import repeat
 from multiprocessing import synchronize
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeVar
 
+from anylock._blocking import BlockedThread
+from anylock._errors import WouldDeadlock
 from anylock._hold import TimedHold, checked_name
+from anylock._parking import this_thread
 from anylock._process.base import start_method
 from anylock._process.lock import ProcessLock
 from anylock._process.rlock import ProcessRLock
@@ -16,13 +21,19 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+_FOR_THREADS = (
+    "a condition between processes is for threads: let a worker thread use it, by "
+    "anyio.to_thread.run_sync; between tasks, use make_condition('thread')"
+)
+
 
 class ProcessCondition(synchronize.Condition):
     """A `multiprocessing.Condition` with the surface of the family.
 
     For the threads of a process and of the processes that it starts. A drop-in for
     `multiprocessing.Condition(lock)` and a subclass of its class: `wait`, `wait_for`,
-    `notify` and `notify_all` are its own, with its errors.
+    `notify` and `notify_all` are its own, with its errors. Beyond that, `wait` ends
+    with the lock even if a signal handler raises while it takes that again.
 
     Tasks cannot use it: it looks for the thread that holds the lock. They can call, in
     a worker thread, a function that does.
@@ -34,8 +45,8 @@ class ProcessCondition(synchronize.Condition):
         lock: The lock to use, of kind "process", from `make_lock` or `make_rlock`;
             None makes a re-entrant one, as `multiprocessing` does.
         name: A label for reprs and errors.
-        context: The start method it is for, from `multiprocessing.get_context`;
-            None takes the default of this program.
+        context: The start method it is for, from `multiprocessing.get_context`; None
+            takes one that suits the `lock`, or else the default of this program.
 
     Raises:
         TypeError: `lock` is of another kind, or `name` is not a string.
@@ -53,16 +64,19 @@ class ProcessCondition(synchronize.Condition):
         context: BaseContext | None = None,
     ) -> None:
         self._name = checked_name(name)
-        context, _ = start_method(context)
+        chosen, by_fork = start_method(context)
         if lock is None:
-            lock = ProcessRLock(name, context=context)
+            lock = ProcessRLock(name, context=chosen)
         if not isinstance(lock, ProcessLock | ProcessRLock):  # pyright: ignore[reportUnnecessaryIsInstance]
             message = (
                 f"lock must be one of make_lock('process') or make_rlock('process'), "
                 f"not {lock!r}"
             )
             raise TypeError(message)
-        super().__init__(lock, ctx=context)
+        forks: Any = lock._is_fork_ctx  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+        if context is None and forks != by_fork:
+            chosen = multiprocessing.get_context("spawn" if by_fork else "fork")
+        super().__init__(lock, ctx=chosen)
 
     def _make_methods(self) -> None:
         # The base class would keep those methods that its lock has at this moment.
@@ -75,6 +89,52 @@ class ProcessCondition(synchronize.Condition):
     def release(self) -> None:
         """Release the lock; see the class of that."""
         self._lock.release()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Give the lock up, block this thread until notified, and take the lock again.
+
+        Args:
+            timeout: Seconds to wait at most for the notification; None waits for ever,
+                0 and less do not wait.
+
+        Returns:
+            Whether it was notified before the time was over.
+
+        Raises:
+            AssertionError: This thread does not hold the lock, as from
+                `multiprocessing`.
+            WouldDeadlock: A task of this thread holds it.
+        """
+        if self._held_by_task():
+            reason = "a task holds it, whose event loop would stop"
+            advice = "let a worker thread take the lock and wait"
+            raise WouldDeadlock(reason, advice, self._name)
+        depth = self._depth()
+        try:
+            return super().wait(timeout)
+        except BaseException:
+            self._acquire_again(depth - self._depth())
+            raise
+
+    def _depth(self) -> int:
+        """Tell how often this thread has entered the lock."""
+        semaphore: Any = self._lock._semlock  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+        mine: int = semaphore._count() if semaphore._is_mine() else 0  # noqa: SLF001
+        return mine
+
+    def _acquire_again(self, times: int) -> None:
+        interruption = None
+        taken: list[bool] = []  # noted from C: a handler may raise before it is stored
+        while len(taken) < times:
+            left = repeat(True, times - len(taken))
+            try:
+                taken.extend(map(self._lock.acquire, left))
+            except WouldDeadlock:
+                raise
+            except BaseException as error:  # noqa: BLE001 - raised again below
+                interruption = error
+        if interruption is not None:
+            raise interruption
 
     def wait_for(self, predicate: Callable[[], T], timeout: float | None = None) -> T:
         """Wait, as by `wait`, until `predicate()` is true; see `multiprocessing`.
@@ -89,6 +149,30 @@ class ProcessCondition(synchronize.Condition):
         base: Any = super()
         result: T = base.wait_for(predicate, timeout)
         return result
+
+    def notify(self, n: int = 1) -> None:
+        """Let `n` that wait go on, once they have the lock again.
+
+        Raises:
+            AssertionError: This thread does not hold the lock, as from
+                `multiprocessing`.
+            TypeError: A task of this thread holds it.
+        """
+        if self._held_by_task():
+            raise TypeError(_FOR_THREADS)
+        super().notify(n)
+
+    def _held_by_task(self) -> bool:
+        # It could be in the hands of a thread that helps, if others want it as well:
+        # what would work now and then is refused always.
+        bridge = self._lock._careful_bridge()  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+        holder = None if bridge is None else bridge.holder
+        return (
+            holder is not None
+            and holder.resumed
+            and holder.thread is this_thread.marker
+            and not isinstance(holder, BlockedThread)
+        )
 
     def __getstate__(self) -> tuple[Any, ...]:
         base: Any = super()
@@ -139,8 +223,4 @@ class ProcessCondition(synchronize.Condition):
         """Do nothing: nobody gets in."""
 
     async def _refuse_task(self, _timeout: float | None) -> NoReturn:
-        message = (
-            "a condition between processes is for threads: let a worker thread use it, "
-            "by anyio.to_thread.run_sync; between tasks, use make_condition('thread')"
-        )
-        raise TypeError(message)
+        raise TypeError(_FOR_THREADS)
