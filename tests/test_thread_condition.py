@@ -100,9 +100,9 @@ class Crowd:
 
     async def wait_in_tasks(self, first: int) -> None:
         async with anyio.create_task_group() as tasks:
-            for number in (first, first + 1):
-                tasks.start_soon(self.wait_in_task, number)
-                await until_in_task(so_many_wait(self.condition, number + 1))
+            tasks.start_soon(self.wait_in_task, first)
+            await until_in_task(so_many_wait(self.condition, first + 1))
+            tasks.start_soon(self.wait_in_task, first + 1)
 
     def run(self, backend: Backend, first: int) -> None:
         run(backend, self.wait_in_tasks, first)
