@@ -228,6 +228,14 @@ def test_fork_amid_everything(kind: LockKind, *, bounded: bool) -> None:
     counting = getattr(semaphore, "_counting", contextlib.nullcontext())
     inside, over = threading.Event(), threading.Event()
 
+    def child() -> None:
+        # Not in a new thread: its ident may be that of the missing one.
+        acquire(semaphore)
+        leave(semaphore)
+        asyncio.run(enter(semaphore))
+        asyncio.run(exit_(semaphore))
+        still_works(semaphore, 2)
+
     def everywhere() -> None:
         guards = (bridge.switching, bridge._running, bridge._turnstile, counting)
         with contextlib.ExitStack() as stack:
@@ -239,7 +247,7 @@ def test_fork_amid_everything(kind: LockKind, *, bounded: bool) -> None:
     with in_thread(everywhere):
         assert inside.wait(PATIENCE)
         try:
-            in_child(lambda: still_works(semaphore, 2))
+            in_child(child)
         finally:
             over.set()
     at_rest(semaphore, 2)

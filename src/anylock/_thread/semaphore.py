@@ -257,7 +257,9 @@ class ThreadBoundedSemaphore(ThreadSemaphore):
 
     It never has more permits than at first: to release more raises
     `SemaphoreOverReleased`, a `ValueError`, and releases nothing. To look at that
-    costs `with` a Python method on its way out. For the rest see `ThreadSemaphore`.
+    costs `with` a Python method on its way out, at whose beginning a signal handler
+    that raises loses the permit, as with that of `threading`. For the rest see
+    `ThreadSemaphore`.
     """
 
     __slots__ = ("_counting",)
