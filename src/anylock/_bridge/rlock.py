@@ -288,7 +288,12 @@ class RLockBridge(LockBridge):
         # A task has it, most likely through this thread: to acquire the inner lock
         # would be to enter it again.
         self._held_here(timeout, name)
-        return self._block_loop_thread(timeout)
+        if not self._amid_steps():
+            return self._block_loop_thread(timeout)
+        if timeout is None:
+            reason = "this thread is just about to hand it on"
+            raise WouldDeadlock(reason, "use try_acquire() in finalizers", name)
+        return False
 
     # The steps.
 
@@ -329,9 +334,11 @@ class RLockBridge(LockBridge):
             if holder is not None and holder.resumed:
                 self._acquire()
                 self._lent.by = base.forking
-        if holder is not None and _parking.same_actor(holder.actor, _forker.actor):
-            # Anew, because asyncio denies in the child that its loop runs.
-            holder.actor = _parking.current_actor()
+        if holder is not None:
+            forks = _parking.same_actor(holder.actor, _forker.actor)
+            # Anew, because asyncio denies in the child that its loop runs; and another
+            # task than the one that forks never runs there.
+            holder.actor = _parking.current_actor() if forks else None
 
     def forget(self) -> None:
         """Know of no holder, in a forked child where the inner lock was unlocked."""

@@ -1,0 +1,119 @@
+"""Threads, and tasks of several loops, that enter one lock again and again at once."""
+
+from __future__ import annotations
+
+import _thread
+import sys
+import threading
+from contextlib import AsyncExitStack, ExitStack
+from functools import partial
+from typing import TYPE_CHECKING
+
+import anyio
+import pytest
+from anyio.lowlevel import checkpoint
+
+from anylock import LockTimeout, WouldDeadlock, make_rlock
+from backends import BACKENDS
+from depths import SYNC_WAYS, WAYS, Way
+from staging import in_thread, until, usable
+from test_everything_at_once import Stress
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from anylock import LockKind
+
+DEEPEST = 4
+
+
+class DeepStress(Stress):
+    """The same, with a random depth and any way to get there."""
+
+    def again(self) -> None:
+        """Enter again from sync code, which never waits."""
+        with ExitStack() as stack:
+            while self.random.random() < 1 - 1 / DEEPEST:
+                way = self.random.choice(["with", "hold", "try"])
+                if way == "try":
+                    assert self.lock.try_acquire()
+                    stack.callback(self.lock.release)
+                else:
+                    stack.enter_context(
+                        self.lock.hold(0) if way == "hold" else self.lock
+                    )
+            self.section.update()
+
+    def inside(self, how: str) -> None:
+        super().inside(how)
+        self.again()
+
+    async def deeper(self) -> None:
+        """Enter again in a task, sleeping at any depth."""
+        async with AsyncExitStack() as stack:
+            while self.random.random() < 1 - 1 / DEEPEST:
+                way = Way(self.lock, self.random.choice(WAYS))
+                # Cancelled as it enters again, it has not; so it may only leave after.
+                await way.enter()
+                stack.push_async_callback(way.leave)
+                if self.random.random() < 0.3:
+                    await checkpoint()
+
+    async def in_task(self) -> None:
+        how = self.random.choice(["async with", "async hold", "cancelled", "try"])
+        patience = self.moment() if how == "cancelled" else None
+        timeout = self.moment() if how == "async hold" else None
+        try:
+            with anyio.move_on_after(patience):
+                if how != "try":
+                    lock = self.lock
+                    async with lock if timeout is None else lock.hold(timeout):
+                        await self.sleep_inside(how)
+                elif self.lock.try_acquire():
+                    try:
+                        await self.sleep_inside(how)
+                    finally:
+                        self.lock.release()
+        except LockTimeout:
+            pass
+        await checkpoint()
+
+    async def sleep_inside(self, how: str) -> None:
+        self.inside(how)
+        with self.section:
+            await self.deeper()
+
+    def in_thread(self) -> None:
+        way = self.random.choice(SYNC_WAYS)
+        try:
+            with self.lock.hold(self.moment()) if way == "hold" else self.lock:
+                self.inside(way)
+        except (LockTimeout, WouldDeadlock):
+            pass  # the latter if a task of this very thread is inside, at an await
+
+
+@pytest.fixture(params=[None, 1e-6], ids=["usual switches", "many switches"])
+def _switches(request: pytest.FixtureRequest) -> Iterator[None]:
+    usual = sys.getswitchinterval()
+    if request.param is not None:
+        sys.setswitchinterval(request.param)
+    yield
+    sys.setswitchinterval(usual)
+
+
+@pytest.mark.usefixtures("_switches")
+@pytest.mark.parametrize("kind", ["process", "thread"])
+def test_everything_at_once(kind: LockKind) -> None:
+    lock = make_rlock(kind)
+    before = threading.active_count()
+    stress = DeepStress(lock, 1, 0.4)
+    work: list[Callable[[], None]] = [stress.thread, stress.thread]
+    work += [stress.abandoned_loops]
+    work += [partial(stress.loop_after_loop, b) for b in BACKENDS if usable(b)]
+    started = _thread._count()
+    with ExitStack() as threads:
+        for one in work:
+            threads.enter_context(in_thread(one))
+    stress.check()
+    assert threading.active_count() <= before
+    until(lambda: _thread._count() <= started)  # the helpers are none of threading's
