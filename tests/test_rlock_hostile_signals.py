@@ -14,6 +14,7 @@ from anylock import LockTimeout, make_rlock
 from depths import (
     NOT_HELD,
     held_by_a_thread,
+    in_worker,
     rlock,
 )
 from interruptions import Interrupted, interrupt, interrupt_at, run_points, still_works
@@ -109,6 +110,34 @@ def test_handler_enters_what_its_thread_uses(kind: LockKind) -> None:
         still_works(lock)
 
     run_points(attempt, parks=False)
+
+
+@bridged
+def test_handler_tries_what_its_task_takes(kind: LockKind) -> None:
+    """Amid the exchange of the slots, too: it leaves as it came in."""
+
+    def attempt(point: int, where: list[str]) -> None:
+        lock = make_rlock(kind)
+
+        def handler() -> None:
+            if lock.try_acquire():
+                lock.release()
+
+        async def main() -> None:
+            with interrupt_at(point, handler, where):
+                async with lock:
+                    in_worker(lambda: refused(lock))
+                    await asyncio.sleep(0)
+
+        asyncio.run(main())
+        still_works(lock)
+
+    run_points(attempt, parks=False)
+
+
+def refused(lock: BridgedRLock) -> None:
+    assert lock.locked()
+    assert not lock.try_acquire()
 
 
 def test_finalizer_in_the_helper_does_not_get_in(

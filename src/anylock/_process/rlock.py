@@ -92,7 +92,11 @@ class CarefulProcessRLock(BridgedSemLock["RLockBridge"], synchronize.RLock):
         bridge = self._live_bridge()
         taken = bridge.take_or_enter()
         if taken:
-            self._go_careful(bridge)
+            # Not _go_careful: in a signal handler, that may be half done below us, and
+            # the C method's way out would undo more than this way in.
+            with bridge.switching:
+                bridge.careful = True
+                self._use_careful()
         return taken
 
     def release(self) -> None:
