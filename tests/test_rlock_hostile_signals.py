@@ -28,7 +28,7 @@ from staging import (
 from test_signals import held_by_a_task, weather
 
 if TYPE_CHECKING:
-    from anylock import LockKind
+    from anylock import Lock, LockKind
     from depths import BridgedRLock
 
 __all__ = ["rlock"]
@@ -135,7 +135,7 @@ def test_handler_tries_what_its_task_takes(kind: LockKind) -> None:
     run_points(attempt, parks=False)
 
 
-def refused(lock: BridgedRLock) -> None:
+def refused(lock: Lock) -> None:
     assert lock.locked()
     assert not lock.try_acquire()
 
