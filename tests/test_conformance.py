@@ -23,7 +23,6 @@ from anylock.testing import (
     RLOCK_RULES,
     RULES,
     SEMAPHORE_RULES,
-    BrokenRule,
     check_condition,
     check_lock,
     check_rlock,
@@ -38,9 +37,6 @@ if TYPE_CHECKING:
 
 PROCESS_RULES = {"processes_exclude", "tasks_wait_for_processes"}
 LOOP_RULES = {"closed_loop", "loops_exclude", "loops_in_turn", "closed_loop_waits"}
-
-C_OWNED = {"dead_threads"}
-"""Rules that no re-entrant lock keeps whose `with` is that of the standard library."""
 
 PERMITS = {"bounded": True, "unbounded": False}
 """Semaphores, by name: whether they are bounded."""
@@ -70,25 +66,7 @@ def test_every_kind_of_rlock_does(kind: LockKind, backend: Backend) -> None:
     def factory() -> Lock:
         return make_rlock(kind, name="a lock")
 
-    check_rlock(
-        factory,
-        backends=[backend.anyio_backend],
-        without=C_OWNED,
-    )
-
-
-@pytest.mark.xfail(
-    reason="the C locks of threading and multiprocessing know a thread by its ident",
-    raises=BrokenRule,
-    strict=False,  # whether an ident is used again is up to the system
-)
-@pytest.mark.parametrize("kind", ["thread", "process"])
-def test_dead_threads_own_nothing(kind: LockKind) -> None:
-    check_rlock(
-        lambda: make_rlock(kind),
-        backends=["asyncio"],
-        without=set(RLOCK_RULES) - C_OWNED,
-    )
+    check_rlock(factory, backends=[backend.anyio_backend])
 
 
 @bounded
@@ -129,7 +107,6 @@ def test_reset_after_fork_keeps_the_contract() -> None:
     check_rlock(
         lambda: make_rlock("thread", reset_after_fork=True),
         backends=["asyncio"],
-        without=C_OWNED,
     )
     check_semaphore(
         lambda value: make_semaphore("thread", value, reset_after_fork=True),

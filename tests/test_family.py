@@ -141,6 +141,11 @@ def test_values_that_count_nothing(kind: LockKind, value: Any) -> None:
         make_semaphore(kind, value)
 
 
+def test_a_value_that_would_fill_the_memory() -> None:
+    with pytest.raises(ValueError, match="10,000,000 at most"):
+        make_semaphore("thread", sys.maxsize)
+
+
 @pytest.mark.parametrize("n", [0, -1, 1.5, "1"])
 def test_counts_that_release_nothing(kind: LockKind, n: Any) -> None:
     made: Any = make_semaphore(kind, 1)
@@ -191,7 +196,7 @@ def use_rlock(made: Any) -> None:
     with made, made:
         pass
     made.__enter__()
-    made.release()
+    made.__exit__(None, None, None)
 
 
 def python_calls(function: Callable[[Any], object], made: object) -> list[str]:

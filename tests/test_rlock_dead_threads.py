@@ -254,3 +254,13 @@ def test_the_guards_keep_nothing_alive(kind: LockKind) -> None:
     del lock
     gc.collect()
     assert died() is None
+
+
+@bridged
+def test_a_method_looked_up_elsewhere(kind: LockKind) -> None:
+    """As in `Thread(target=lock.acquire)`."""
+    lock: Any = make_rlock(kind)
+    with in_thread(lock.acquire):
+        pass
+    until(partial(getattr, lock, "_orphaned"))
+    refused(lock)

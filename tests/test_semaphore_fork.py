@@ -12,6 +12,9 @@ import anyio
 import pytest
 
 from anylock import LockTimeout, ThreadSemaphore, WouldDeadlock, make_semaphore
+from anylock._blocking import BlockedThread
+from anylock._bridge import base
+from anylock._parking import this_thread
 from backends import Backend, run
 from children import Child, Signal, in_child
 from permits import (
@@ -36,6 +39,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
 
     from anylock import LockKind
+    from anylock._bridge.semaphore import SemaphoreBridge
     from permits import BridgedSemaphore
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
@@ -287,3 +291,28 @@ def test_fork_with_a_helper_under_way(kind: LockKind, told: Signal) -> None:
 
     asyncio.run(main())
     at_rest(semaphore, 1)
+
+
+def test_two_threads_of_the_child_want_it_first(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What the parent had granted is given back once, not by each of them."""
+    semaphore = make_semaphore("thread", 2)
+    assert semaphore.try_acquire()
+    old = semaphore._live_bridge()
+    # As a fork leaves it:
+    old._granted[BlockedThread()] = None
+    old.of_this_process = False
+    monkeypatch.setattr(base, "forking", this_thread.marker)
+    both = threading.Barrier(2)
+    new_bridge = ThreadSemaphore._new_bridge
+
+    def slowly(made: ThreadSemaphore) -> SemaphoreBridge:
+        bridge = new_bridge(made)
+        both.wait(PATIENCE)
+        return bridge
+
+    monkeypatch.setattr(ThreadSemaphore, "_new_bridge", slowly)
+    with in_thread(semaphore._live_bridge), in_thread(semaphore._live_bridge):
+        pass
+    assert semaphore.value == 2

@@ -5,15 +5,16 @@ No permit is lost and none is invented, whatever ends a wait and whenever.
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import ExitStack
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
 from anyio.lowlevel import checkpoint
 
-from anylock import LockTimeout, SemaphoreOverReleased
+from anylock import LockTimeout, SemaphoreOverReleased, WouldDeadlock
 from backends import ASYNCIO, BACKENDS, Backend, run
 from permits import (
     Room,
@@ -361,3 +362,19 @@ def test_bounded_one_refuses_a_permit_too_many(
 
     run(backend, main)
     settled(semaphore, 3)
+
+
+@bridged
+def test_what_was_refused_is_no_release(kind: LockKind) -> None:
+    """It does not make anybody a possible releaser: a deadlock is told as before."""
+    semaphore: Any = make(kind, 1, bounded=True)
+    with pytest.raises(SemaphoreOverReleased):
+        semaphore.release()
+
+    async def main() -> None:
+        async with semaphore:
+            with pytest.raises(WouldDeadlock):
+                async with semaphore:
+                    pass
+
+    asyncio.run(main())

@@ -171,14 +171,14 @@ class Bridged(Generic[B]):
         # Before the import, which lets other threads make the bridge meanwhile.
         old = self._bridge
         bridge = self._new_bridge()
-        if old is not None and self._copied_by_fork:
-            # We are a forked child. The tasks that waited and the helper stayed in
-            # the parent. The holder is ours if it runs in this very thread.
-            bridge.inherit(old)
         with _making:
             made = self._bridge
             if made is not None and made.of_this_process:
                 return made  # another thread was faster
+            if old is not None and self._copied_by_fork:
+                # We are a forked child. The tasks that waited and the helper stayed in
+                # the parent. The holder is ours if it runs in this very thread.
+                bridge.inherit(old)
             self._bridge = bridge  # type: ignore[misc]  # a slot of the adapter
         if bridge.busy:
             self._go_careful(bridge)

@@ -30,7 +30,7 @@ class Ways(threading.local):
 
     Args:
         enter: The lock's `__enter__`.
-        acquire: The lock's `acquire`.
+        acquire: The lock's `acquire`; to be looked up by the thread that calls it.
         owned_by: Says whether the lock belongs to the thread of an ident.
         lock: Whom to tell.
     """
@@ -66,6 +66,5 @@ class Guard:
                 lock._abandoned()  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - ours
 
 
-# What `with` finds on the type of a lock: C methods that ask the lock for its `_ways`.
+# What `with` finds on the type of a lock: C code that asks the lock for its `_ways`.
 way_to_enter: Any = property(attrgetter("_ways.enter"))
-way_to_acquire: Any = property(attrgetter("_ways.acquire"))

@@ -60,7 +60,7 @@ class AsyncLock(AsyncOwned):
             actor = asyncio_actor()
             if ACTORS_ARE_SNAPSHOTS and len(actor) > 1:
                 actor = _parking.only_here(actor)
-        except (KeyError, RuntimeError):  # no asyncio here
+        except RuntimeError:  # no asyncio here
             actor = None
         # No call from here to the taking: on builds with a GIL, from 3.11 on, not
         # even two event loops that contend against the rules get in together.

@@ -65,7 +65,7 @@ class AsyncRLock(AsyncOwned):
             actor = asyncio_actor()
             if ACTORS_ARE_SNAPSHOTS and len(actor) > 1:
                 actor = _parking.only_here(actor)
-        except (KeyError, RuntimeError):  # no asyncio here
+        except RuntimeError:  # no asyncio here
             actor = None
         owner = self._owner
         # No call from here to the taking, as in AsyncLock.
@@ -95,7 +95,7 @@ class AsyncRLock(AsyncOwned):
             return
         try:
             actor = asyncio_actor()
-        except (KeyError, RuntimeError):  # no asyncio here
+        except RuntimeError:  # no asyncio here
             actor = None
         owner = self._owner
         if actor and (owner is actor or (ACTORS_ARE_SNAPSHOTS and owner == actor)):

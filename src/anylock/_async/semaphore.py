@@ -89,7 +89,7 @@ class AsyncSemaphore(AsyncBase):
             actor = asyncio_actor()
             if ACTORS_ARE_SNAPSHOTS and len(actor) > 1:
                 actor = _parking.only_here(actor)
-        except (KeyError, RuntimeError):  # no asyncio here
+        except RuntimeError:  # no asyncio here
             actor = None
         # No call from here to the taking, as in AsyncLock.
         if actor and self._value and not self._granted:

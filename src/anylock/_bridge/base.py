@@ -197,7 +197,7 @@ class Bridge(Waiting):
     def try_block(self) -> bool:
         """Take the lock for this thread if nobody has it or is to get it first."""
         self._pass_over_the_gone()
-        if not self._turnstile.acquire(False):
+        if self._queue or not self._turnstile.acquire(False):
             return False
         self._turnstile.release()
         return self._acquire(False)

@@ -87,11 +87,11 @@ class SemaphoreBridge(Bridge):
             marker = next(iter(held), None)
         if marker is not None:
             self._only = None
-            count = held[marker] - 1
-            if count:
+            count = held.get(marker, 0) - 1
+            if count > 0:
                 held[marker] = count
             else:
-                del held[marker]
+                held.pop(marker, None)
         self.dispose()
 
     def _count(self) -> None:
@@ -130,9 +130,12 @@ class SemaphoreBridge(Bridge):
         return [waiter for waiter in list(self._granted) if not waiter.resumed]
 
     def _lost(self) -> Waiter | None:
-        if not self._granted:
+        # The first will do: who runs again is taken out, so the lost come to be first.
+        try:
+            first = next(iter(self._granted), None)
+        except RuntimeError:  # somebody is just being taken out
             return None
-        return next((w for w in self._unresumed() if w.lost_its_loop()), None)
+        return first if first is not None and first.lost_its_loop() else None
 
     def _take_back(self, blocked: BlockedThread) -> Waiter | None:
         for waiter in self._unresumed():

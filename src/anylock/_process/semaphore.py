@@ -53,8 +53,8 @@ class CarefulProcessSemaphore(BridgedSemLock["SemaphoreBridge"], synchronize.Sem
             ValueError: `n` is less than one.
         """
         n = checked_count(n)
-        self._total = 0  # who else releases, and when, is not known any more
         self._refuse(n)
+        self._total = 0  # who else releases, and when, is not known any more
         bridge = self._bridge_if_any()
         if bridge is not None:
             bridge.permits = 0

@@ -13,7 +13,7 @@ from anylock._errors import LockNotHeldError
 from anylock._hold import checked_name
 from anylock._parking import current_actor, this_thread
 from anylock._thread.forks import reset_in_children
-from anylock._ways import Ways, way_to_acquire, way_to_enter
+from anylock._ways import Ways, way_to_enter
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -22,10 +22,11 @@ if TYPE_CHECKING:
 
 
 class CarefulThreadRLock(Bridged["RLockBridge"]):
-    """The methods of `ThreadRLock`, as they run while tasks hold it or wait for it.
+    """The methods of `ThreadRLock`.
 
-    The rest of the time the slots of `ThreadRLock` shadow them with the C methods of
-    the inner `threading.RLock`.
+    While no task holds the lock or waits for it, `with` and `release` do not find them,
+    but the C methods of the inner `threading.RLock`. `acquire` is Python all the time:
+    it may be called in another thread than it was looked up in.
     """
 
     __slots__ = ()
@@ -217,7 +218,7 @@ class ThreadRLock(CarefulThreadRLock, metaclass=NativeSlots):
     the thread entered, and `async with` raises `WouldDeadlock`.
 
     A drop-in for `threading.RLock()`, inside of `threading.Condition` as well: while
-    no task holds it or waits for it, its methods *are* the C methods of such a lock.
+    no task holds it or waits for it, `with` runs the C methods of such a lock.
     Unlike there, a thread that ends while it holds the lock is never mistaken for a
     later one that has the same ident: who would wait for it gets `WouldDeadlock`.
 
@@ -243,13 +244,12 @@ class ThreadRLock(CarefulThreadRLock, metaclass=NativeSlots):
         "_name": "See `name`.",
         "_native_ways": "The C methods that lead in.",
         "_orphaned": "Whether the thread that held it has ended.",
-        "_ways": "Those, or the careful methods.",
+        "_ways": "Those, or the careful ones.",
         "release": "Leave the lock once.",
     }
 
-    if not TYPE_CHECKING:  # to a type checker they are the methods of the base
+    if not TYPE_CHECKING:  # to a type checker it is the method of the base
         __enter__ = way_to_enter
-        acquire = way_to_acquire
 
     def __init__(
         self, name: str | None = None, *, reset_after_fork: bool = False
@@ -320,8 +320,7 @@ class ThreadRLock(CarefulThreadRLock, metaclass=NativeSlots):
         slots: Any = self
         slots.__exit__ = super().__exit__
         slots.release = super().release
-        ways = SimpleNamespace(enter=super().__enter__, acquire=super().acquire)
-        slots._ways = ways  # noqa: SLF001
+        slots._ways = SimpleNamespace(enter=super().__enter__)  # noqa: SLF001
 
 
 def _owned_by(inner: Any, ident: int) -> bool:

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from anylock._bridge.semaphore import SemaphoreBridge
 
 
+MOST = 10_000_000
+"""Permits at first: as many items are put into a queue."""
+
 _MAY_OVERSLEEP = sys.version_info < (3, 13)
 """Whether `SimpleQueue.get` waits for ever if somebody was faster and then, while it
 looks, its time is over; or if a signal handler lasts longer than its time."""
@@ -108,7 +111,7 @@ class CarefulThreadSemaphore(Bridged["SemaphoreBridge"]):
         /,
     ) -> None:
         """Give a permit back."""
-        self._permits.put(None)
+        self._give_back(self._bridge_if_any(), 1)
 
     def release(self, n: int = 1) -> None:
         """Give `n` permits back, from any thread or task.
@@ -180,13 +183,13 @@ class ThreadSemaphore(CarefulThreadSemaphore, metaclass=NativeSlots):
     what other threads had taken stays taken unless `reset_after_fork` was set.
 
     Args:
-        value: How many permits there are at first.
+        value: How many permits there are at first; each takes a few bytes.
         name: A label for reprs and errors.
         reset_after_fork: Begin with `value` permits in every forked child.
 
     Raises:
         TypeError: `value` is not an int, or `name` is not a string.
-        ValueError: `value` is negative.
+        ValueError: `value` is negative, or more than ten million.
     """
 
     __slots__ = {
@@ -204,6 +207,12 @@ class ThreadSemaphore(CarefulThreadSemaphore, metaclass=NativeSlots):
         self, value: int = 1, name: str | None = None, *, reset_after_fork: bool = False
     ) -> None:
         self._initial = checked_value(value)
+        if value > MOST:
+            message = (
+                f"value must be {MOST:,} at most, not {value:,}: a semaphore of kind "
+                f"'thread' keeps its permits one by one; for no limit, use none"
+            )
+            raise ValueError(message)
         self._name = checked_name(name)
         self._at_fork_reinit()
         if reset_after_fork:
@@ -285,7 +294,19 @@ class ThreadBoundedSemaphore(ThreadSemaphore):
         Raises:
             SemaphoreOverReleased: All are there already.
         """
-        self._give_back(None, 1)
+        self._give_back(self._bridge_if_any(), 1)
+
+    def release(self, n: int = 1) -> None:
+        """Give `n` permits back, from any thread or task.
+
+        Raises:
+            SemaphoreOverReleased: There is no room for as many.
+            TypeError: `n` is not an int.
+            ValueError: `n` is less than one.
+        """
+        with self._counting:
+            self._refuse(checked_count(n))
+            super().release(n)
 
     def _give_back(self, bridge: SemaphoreBridge | None, n: int) -> None:
         with self._counting:

@@ -349,7 +349,11 @@ async def dead_tasks(stage: Stage) -> None:
 )
 def dead_threads(stage: Stage) -> None:
     lock = stage.make()
-    stage.call(lock.__enter__)
+
+    def enter() -> None:
+        lock.__enter__()
+
+    stage.call(enter)
     for _ in range(DEAD // 5):
         taken = stage.call(lock.try_acquire)
         stage.expect(not taken, "a later thread took it from one that had ended")
