@@ -43,8 +43,8 @@ if hasattr(os, "register_at_fork"):
 class CarefulProcessRLock(BridgedSemLock["RLockBridge"], synchronize.RLock):
     """The methods of `ProcessRLock`.
 
-    While no task holds the lock or waits for it, `with` does not find them, but the C
-    methods of the inner semaphore.
+    While no task holds the lock or waits for it, `with` and `release` do not find them,
+    but the C methods of the inner semaphore.
     """
 
     if TYPE_CHECKING:
@@ -74,9 +74,7 @@ class CarefulProcessRLock(BridgedSemLock["RLockBridge"], synchronize.RLock):
         """
         _ = self._native_ways.enter  # to be asked by every thread; see there
         if sys.version_info >= (3, 12):
-            block = bool(
-                block
-            )  # what the C method makes of anything; before it did not
+            block = bool(block)  # as the C method does, since then
         return super().acquire(block, timeout, blocking=blocking)
 
     def _careful_bridge(self) -> RLockBridge | None:
@@ -182,6 +180,7 @@ class ProcessRLock(CarefulProcessRLock, metaclass=NativeSlots):
         "_orphaned": "Whether the thread that held it has ended.",
         "_ways": "Those, or the careful ones.",
         "locked": "Say whether anybody in any process holds the lock.",
+        "release": "Leave the lock once.",
     }
 
     if TYPE_CHECKING:
@@ -222,6 +221,7 @@ class ProcessRLock(CarefulProcessRLock, metaclass=NativeSlots):
         semaphore = self._semlock
         slots._ways = self._native_ways  # noqa: SLF001
         slots.__exit__ = semaphore.__exit__
+        slots.release = semaphore.release
         slots.locked = semaphore._is_zero  # noqa: SLF001 - what locked() of 3.14 calls
         if self._orphaned:  # meanwhile
             self._use_careful()
@@ -229,6 +229,7 @@ class ProcessRLock(CarefulProcessRLock, metaclass=NativeSlots):
     def _use_careful(self) -> None:
         slots: Any = self
         slots.__exit__ = super().__exit__
+        slots.release = super().release
         slots.locked = super().locked
         slots._ways = SimpleNamespace(enter=super().__enter__)  # noqa: SLF001
 

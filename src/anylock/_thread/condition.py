@@ -210,9 +210,10 @@ class ThreadCondition:
     def _acquire_again(self, given: list[object], taken: list[bool]) -> None:
         interruption = None
         while len(taken) < len(given):
-            times = repeat(True, len(given) - len(taken))
+            times = repeat((), len(given) - len(taken))
             try:
-                taken.extend(map(self._lock.acquire, times))
+                # Not acquire, which is Python on a re-entrant lock.
+                taken.extend(starmap(self._lock.__enter__, times))
             except WouldDeadlock:
                 raise
             except BaseException as error:  # noqa: BLE001 - raised again below
