@@ -209,7 +209,7 @@ def test_a_thousand_give_up_at_once(
 
     run(backend, main)
     at_rest(semaphore, 2)
-    assert threading.active_count() == threads
+    assert threading.active_count() <= threads  # those of other tests may end
 
 
 @on_asyncio
