@@ -124,7 +124,7 @@ class Bridged(Generic[B]):
         return TimedHold(self, timeout, enter, self._enter_task_within)
 
     async def __aenter__(self) -> None:
-        """Wait for the lock without blocking the event loop, first come first.
+        """Wait for the lock without blocking the event loop.
 
         The loop may be of asyncio or trio, and may be another one each time. A
         cancelled wait leaves nothing behind. On trio this is a checkpoint, on
