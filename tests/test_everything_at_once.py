@@ -160,7 +160,7 @@ def test_everything_at_once(kind: LockKind, seed: int) -> None:
             threads.enter_context(in_thread(one))
     stress.check()
     assert stress.kinds_of_turns > {"with", "hold", "async with", "async hold"}
-    assert threading.active_count() == before
+    assert threading.active_count() <= before
 
 
 @pytest.mark.usefixtures("_switches")

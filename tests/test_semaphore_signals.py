@@ -353,4 +353,4 @@ def test_everything_at_once(kind: LockKind, value: int) -> None:
     assert stress.ways > {"with", "hold", "async with", "async hold"}
     settled(semaphore, value)
     still_works(semaphore, value)
-    assert threading.active_count() == before
+    assert threading.active_count() <= before
