@@ -183,7 +183,9 @@ class Bridged(Generic[B]):
         if bridge.busy:
             self._go_careful(bridge)
         elif old is not None:
-            self._use_native()
+            with bridge.switching:
+                if not bridge.careful:  # a task may have come in meanwhile
+                    self._use_native()
         return bridge
 
     def _careful_bridge(self) -> B | None:

@@ -67,7 +67,8 @@ class Waiting(Steps):
         self._queue: OrderedDict[Waiter, None] = OrderedDict()
         """Who waits, first come first; changed only in steps."""
         self._cohorts: dict[ThreadMarker, OrderedDict[Waiter, None]] = {}
-        """The same, by the thread in which each of them runs."""
+        """The same, by the thread in which each of them runs. It is the queue that
+        counts: a signal handler that raises may leave somebody behind here."""
         self._helping = False
         """Whether a helper thread is on its way."""
         self._retired = False
@@ -111,22 +112,18 @@ class Waiting(Steps):
     # The steps. They run one at a time, in whichever thread finds the bridge idle.
 
     def _add(self, waiter: Waiter) -> None:
-        cohort = self._cohorts.get(waiter.thread)
-        if cohort is None:
-            cohort = self._cohorts[waiter.thread] = OrderedDict()
-        cohort[waiter] = None
         self._queue[waiter] = None
+        self._cohorts.setdefault(waiter.thread, OrderedDict())[waiter] = None
 
-    def _put_first(self, waiter: Waiter) -> None:
+    def _add_before_its_cohort(self, waiter: Waiter) -> None:
         self._add(waiter)
         self._cohorts[waiter.thread].move_to_end(waiter, last=False)
-        self._queue.move_to_end(waiter, last=False)
 
     def _remove(self, waiter: Waiter) -> None:
-        if waiter in self._queue:
-            del self._queue[waiter]
-            cohort = self._cohorts[waiter.thread]
-            del cohort[waiter]
+        self._queue.pop(waiter, None)
+        cohort = self._cohorts.get(waiter.thread)
+        if cohort is not None:
+            cohort.pop(waiter, None)
             if not cohort:
                 del self._cohorts[waiter.thread]
 
@@ -137,14 +134,13 @@ class Waiting(Steps):
     def _enqueue_thread(self, blocked: BlockedThread) -> None:
         waiter = self._take_back(blocked)
         if waiter is not None:
-            self._put_first(waiter)
+            self._add_before_its_cohort(waiter)
             self._entrust(blocked)
             self._give(blocked)
             return
-        if blocked.thread in self._cohorts:
-            self._put_first(blocked)
-        else:
-            self._add(blocked)
+        # Before the tasks of its own thread, but not before others: it comes in the
+        # place of the first of its cohort.
+        self._add_before_its_cohort(blocked)
         self._serve()
 
     def _withdraw(self, waiter: Waiter) -> None:
@@ -162,25 +158,41 @@ class Waiting(Steps):
         if now < self._tenure_ends:
             # To wake a task of another thread takes many times as long. So it goes on
             # among the tasks of this one, until the tenure ends.
-            self._grant(self._cohorts.get(thread))
+            self._grant(thread)
             return
         self._tenure_ends = None
         self._release()
         self._summon_helper()
 
-    def _grant(self, cohort: OrderedDict[Waiter, None] | None = None) -> None:
+    def _grant(self, thread: ThreadMarker | None = None) -> None:
         """Give the inner lock, which is ours, to the first who can take it.
 
-        The first of the cohort comes before all others.
+        Those of the thread come before all others.
         """
         while self._queue:
-            waiter = next(iter(cohort or self._queue))
+            waiter = self._next(thread)
+            if waiter not in self._queue:
+                self._remove(waiter)
+                continue
             self._entrust(waiter)
             self._remove(waiter)
             if self._give(waiter):
                 return
             self._distrust(waiter)
         self._release()
+
+    def _next(self, thread: ThreadMarker | None) -> Waiter:
+        cohort = None if thread is None else self._cohorts.get(thread)
+        if cohort:
+            return next(iter(cohort))
+        first = next(iter(self._queue))
+        cohort = self._cohorts.get(first.thread)
+        waiter = next(iter(cohort)) if cohort else first
+        if waiter is not first:
+            # They change places. Or else a thread that comes again and again would
+            # have that of its task for ever.
+            self._queue.move_to_end(first)
+        return waiter
 
     def _give(self, waiter: Waiter) -> bool:
         if not waiter.grant():  # its event loop was closed

@@ -80,11 +80,16 @@ class SemaphoreBridge(Bridge):
 
     def give_up(self) -> None:
         """Give back a permit that a task holds, whoever calls."""
+        self.discount()
+        self.dispose()
+
+    def discount(self) -> None:
+        """Count a permit that a task holds no more."""
         held = self._held
         # Elsewhere if its event loop goes on in another thread than it entered in.
         marker: Any = this_thread.marker if this_thread.marker in held else None
         if marker is None:
-            marker = next(iter(held), None)
+            marker = next(iter(list(held)), None)
         if marker is not None:
             self._only = None
             count = held.get(marker, 0) - 1
@@ -92,7 +97,12 @@ class SemaphoreBridge(Bridge):
                 held[marker] = count
             else:
                 held.pop(marker, None)
-        self.dispose()
+
+    def lose_count(self) -> None:
+        """Note that somebody released by itself, and may be about to do so again."""
+        if self.permits:
+            self.permits = 0
+            self._do(self._serve)  # until now tasks may have had all permits
 
     def _count(self) -> None:
         held = self._held
@@ -130,12 +140,9 @@ class SemaphoreBridge(Bridge):
         return [waiter for waiter in list(self._granted) if not waiter.resumed]
 
     def _lost(self) -> Waiter | None:
-        # The first will do: who runs again is taken out, so the lost come to be first.
-        try:
-            first = next(iter(self._granted), None)
-        except RuntimeError:  # somebody is just being taken out
+        if not self._granted:
             return None
-        return first if first is not None and first.lost_its_loop() else None
+        return next((w for w in list(self._granted) if w.lost_its_loop()), None)
 
     def _take_back(self, blocked: BlockedThread) -> Waiter | None:
         for waiter in self._unresumed():

@@ -57,7 +57,7 @@ class CarefulProcessSemaphore(BridgedSemLock["SemaphoreBridge"], synchronize.Sem
         self._total = 0  # who else releases, and when, is not known any more
         bridge = self._bridge_if_any()
         if bridge is not None:
-            bridge.permits = 0
+            bridge.lose_count()
         for _ in range(n):
             if bridge is None:
                 self._semlock.release()
@@ -65,7 +65,11 @@ class CarefulProcessSemaphore(BridgedSemLock["SemaphoreBridge"], synchronize.Sem
                 bridge.dispose()
 
     def _leave_task(self, bridge: SemaphoreBridge) -> None:
-        self._refuse(1)
+        try:
+            self._refuse(1)
+        except SemaphoreOverReleased:
+            bridge.discount()
+            raise
         super()._leave_task(bridge)
 
     def _refuse(self, n: int) -> None:
@@ -74,7 +78,7 @@ class CarefulProcessSemaphore(BridgedSemLock["SemaphoreBridge"], synchronize.Sem
     def _make_bridge(self) -> SemaphoreBridge:
         bridge = super()._make_bridge()
         if not self._total:  # released just now, by who found no bridge to tell it
-            bridge.permits = 0
+            bridge.lose_count()
         return bridge
 
     def _new_bridge(self) -> SemaphoreBridge:

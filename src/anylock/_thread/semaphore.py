@@ -126,7 +126,7 @@ class CarefulThreadSemaphore(Bridged["SemaphoreBridge"]):
         self._total = 0  # type: ignore[misc]  # a slot of the adapter
         bridge = self._bridge_if_any()
         if bridge is not None:
-            bridge.permits = 0
+            bridge.lose_count()
         self._give_back(bridge, n)
 
     def _give_back(self, bridge: SemaphoreBridge | None, n: int) -> None:
@@ -150,7 +150,7 @@ class CarefulThreadSemaphore(Bridged["SemaphoreBridge"]):
     def _make_bridge(self) -> SemaphoreBridge:
         bridge = super()._make_bridge()
         if not self._total:  # released just now, by who found no bridge to tell it
-            bridge.permits = 0
+            bridge.lose_count()
         return bridge
 
     def _new_bridge(self) -> SemaphoreBridge:
@@ -315,7 +315,11 @@ class ThreadBoundedSemaphore(ThreadSemaphore):
 
     def _leave_task(self, bridge: SemaphoreBridge) -> None:
         with self._counting:
-            self._refuse(1)
+            try:
+                self._refuse(1)
+            except SemaphoreOverReleased:
+                bridge.discount()
+                raise
             super()._leave_task(bridge)
 
     def _refuse(self, n: int) -> None:
