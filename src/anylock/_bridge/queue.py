@@ -44,6 +44,10 @@ _SLICE = 0.1
 """Seconds after which the helper looks whether anybody still waits."""
 
 
+_PATIENCE = 5.0
+"""Seconds to wait at most until the helper has given back what it got, at the end."""
+
+
 class Waiting(Steps):
     """The queue, the helper thread and the turnstile; see `Bridge`."""
 
@@ -87,7 +91,7 @@ class Waiting(Steps):
         self._retired = True
         with self._turnstile:  # the helper leaves it within a slice
             pass
-        deadline = monotonic() + _SLICE
+        deadline = monotonic() + _PATIENCE
         while self._helping and monotonic() < deadline:
             sleep(0.001)  # it is giving back what it got
 
