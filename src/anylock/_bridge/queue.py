@@ -43,7 +43,6 @@ Eventual fairness as in the mutexes of WebKit's WTF (Pizlo, "Locking in WebKit",
 _SLICE = 0.1
 """Seconds after which the helper looks whether anybody still waits."""
 
-
 _PATIENCE = 5.0
 """Seconds to wait at most until the helper has given back what it got, at the end."""
 
@@ -92,8 +91,9 @@ class Waiting(Steps):
         with self._turnstile:  # the helper leaves it within a slice
             pass
         deadline = monotonic() + _PATIENCE
-        while self._helping and monotonic() < deadline:
-            sleep(0.001)  # it is giving back what it got
+        # It may be giving back what it got, which is a step.
+        while (self._helping or self._mail) and monotonic() < deadline:
+            sleep(0.001)
 
     # What a subclass knows.
 
