@@ -46,6 +46,11 @@ def on_loan(lock: Lock) -> bool:
     return isinstance(rbridge_of(lock)._lent.by, Loan)
 
 
+def owned_in_c(lock: Lock) -> bool:
+    """Say whether the inner lock belongs to this very thread."""
+    return rbridge_of(lock)._owned()
+
+
 class Way:
     """One way into a lock, with its way out; by `with` or awaited."""
 

@@ -91,6 +91,12 @@ def helpers(lock: Lock) -> bool:
     return bridge is not None and bridge._helping
 
 
+def amid_steps(lock: Lock) -> bool:
+    """Say whether some thread has yet to end what it does to the lock's bridge."""
+    bridge = cast("BridgedLock", lock)._bridge
+    return bridge is not None and bool(bridge._mail)
+
+
 def is_native(lock: Lock) -> bool:
     """Say whether sync callers run the C methods of the inner lock."""
     return isinstance(lock.__enter__, types.BuiltinMethodType)
@@ -125,7 +131,7 @@ def assert_at_rest(lock: Lock) -> None:
     if not isinstance(lock, AsyncLock):
         # A helper that nobody waits for any more ends when it gets the lock, and a
         # release may be carried out by another thread that was amid a step.
-        until(lambda: not helpers(lock) and not lock.locked())
+        until(lambda: not helpers(lock) and not lock.locked() and not amid_steps(lock))
     assert not lock.locked()
     assert waiting(lock) == 0
     if isinstance(lock, AsyncLock):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import multiprocessing
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,7 @@ from depths import (
     held_by_a_thread,
     in_another_task,
     in_worker,
-    on_loan,
+    owned_in_c,
     rlock,
     visits,
 )
@@ -85,7 +86,7 @@ def test_with_on_the_loop_before_its_tasks(
                     leaving.start()
                     leavers.append(leaving)
                 with rlock if timeout is None else rlock.hold(timeout):
-                    assert on_loan(rlock)
+                    assert owned_in_c(rlock)
                     with rlock, rlock.hold(0):
                         assert rlock.try_acquire()
                         assert rlock.acquire()
@@ -93,13 +94,26 @@ def test_with_on_the_loop_before_its_tasks(
                         rlock.release()
                     in_worker(outsiders)
                     await in_another_task(other)
-                    assert order == [False]
+                    with rlock:
+                        wait_and_notify(rlock)
+                    in_worker(outsiders)
+                    assert order == [False, False]
         for thread in leavers:
             thread.join()
-        assert sorted(order[1:]) == [1, 2]
+        assert sorted(order[2:]) == [1, 2]
         assert_at_rest(rlock)
 
     run(backend, main)
+
+
+def wait_and_notify(rlock: BridgedRLock) -> None:
+    """Use a condition of the stdlib, which asks the C lock whom it belongs to."""
+    module = threading if rlock.kind == "thread" else multiprocessing
+    condition: Any = module.Condition(rlock)
+    condition.notify_all()
+    assert not condition.wait(0.001)
+    condition.notify_all()
+    assert owned_in_c(rlock)
 
 
 def test_with_on_the_loop_gives_up(backend: Backend, rlock: BridgedRLock) -> None:

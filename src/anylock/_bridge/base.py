@@ -231,16 +231,21 @@ class Bridge(Waiting):
     def _block_loop_thread(self, timeout: float | None) -> bool:
         # Tasks of this thread may be queued or granted, and none of them can run
         # while we block. So this thread queues like a task, before all of them.
+        deadline = None if timeout is None else monotonic() + timeout
         blocked = BlockedThread()
         try:
             self._do(partial(self._enqueue_thread, blocked))
-            if blocked.block(timeout):
+            if blocked.block(timeout) and self._take_up(blocked, deadline):
                 return True
         except BaseException:
             self._withdraw_thread(blocked)
             raise
         self._withdraw_thread(blocked)
         return False
+
+    def _take_up(self, _blocked: BlockedThread, _deadline: float | None) -> bool:
+        """Make good use of the grant, in the thread that blocked for it."""
+        return True
 
     def _withdraw_thread(self, blocked: BlockedThread) -> None:
         # Until it is carried out, another thread may be about to take a grant back

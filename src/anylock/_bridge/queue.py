@@ -40,7 +40,7 @@ Eventual fairness as in the mutexes of WebKit's WTF (Pizlo, "Locking in WebKit",
 2016) and of Go, which use 1 ms.
 """
 
-_SLICE = 0.1
+SLICE = 0.1
 """Seconds after which the helper looks whether anybody still waits."""
 
 _PATIENCE = 5.0
@@ -232,7 +232,7 @@ class Waiting(Steps):
         acquired = False
         with self._turnstile:
             while self._queue and not acquired and not self._retired:
-                acquired = self._acquire(True, _SLICE)
+                acquired = self._acquire(True, SLICE)
         return acquired
 
     def _helped(self, acquired: bool) -> None:  # noqa: FBT001 - a step

@@ -5,6 +5,10 @@ through its own thread, that of the event loop. To those who had to wait the hel
 *lends* it: it keeps the inner lock while it goes from one to the next, until one of
 them gives it back. In both cases the bridge knows the holder, and who else runs in
 that thread is told from it.
+
+A thread has such a lock always itself, as the C methods know it. A loop's thread that
+blocks in the queue is therefore not lent the lock but *elected*: the inner lock is
+released, the thread takes it, and until then nobody in the queue is granted anything.
 """
 
 from __future__ import annotations
@@ -13,12 +17,14 @@ import _thread
 import os
 import threading
 from functools import partial
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from anylock import _parking
-from anylock._blocking import BlockedThread
+from anylock._blocking import BlockedThread, acquired
 from anylock._bridge import base
 from anylock._bridge.lock import Holder, LockBridge
+from anylock._bridge.queue import SLICE
 from anylock._errors import WouldDeadlock
 from anylock._parking import ThreadMarker, Waiter, this_thread
 
@@ -109,7 +115,7 @@ class RLockBridge(LockBridge):
         reset: Unlocks it in a forked child; None if it is shared with the parent.
     """
 
-    __slots__ = ("_lent", "_owned", "_reset", "depth")
+    __slots__ = ("_elected", "_lent", "_owned", "_reset", "depth")
 
     def __init__(
         self,
@@ -122,28 +128,24 @@ class RLockBridge(LockBridge):
         self._owned = owned
         self._lent = lent
         self._reset = reset
+        self._elected: BlockedThread | None = None
+        """The thread that is to take the inner lock; changed only in steps."""
         self.depth = 0
         """How often the holder has entered again; changed only by the holder."""
 
     # Who holds it.
 
     def held_by_me(self) -> bool:
-        """Say whether the running task, or else this thread, is the holder."""
-        holder = self.holder
-        if holder is None or not holder.resumed:
-            return False
-        if isinstance(holder, BlockedThread):
-            return holder.thread is this_thread.marker
-        return _parking.same_actor(holder.actor, _parking.current_actor())
-
-    def held_by_me_as_task(self) -> bool:
         """Say whether the running task is the holder."""
-        return self.held_by_me() and not isinstance(self.holder, BlockedThread)
+        holder = self.holder
+        return (
+            holder is not None
+            and holder.resumed
+            and _parking.same_actor(holder.actor, _parking.current_actor())
+        )
 
     def held_by_thread(self) -> bool:
         """Say whether this thread itself has the lock, and none of its tasks."""
-        if isinstance(self.holder, BlockedThread) and self.held_by_me():
-            return True
         # What a task has is the inner lock of its thread, of the helper (in which
         # finalizers run as well), or of a dead thread, whose ident this one may have.
         return self._lent.by is None and self._owned()
@@ -160,11 +162,14 @@ class RLockBridge(LockBridge):
             raise WouldDeadlock(ABANDONED, advice, name)
 
     def spoken_for(self) -> bool:
-        """Say whether somebody is queued, and so the next to have it if it is free."""
-        return bool(self._queue)
+        """Say whether somebody who waits is the next to have it if it is free."""
+        return bool(self._queue) or self._elected is not None
+
+    def _in_use(self) -> bool:
+        return self._elected is not None or super()._in_use()
 
     def enter_again(self) -> bool:
-        """Enter once more, if the caller is the holder."""
+        """Enter once more, if the running task is the holder."""
         if not self.held_by_me():
             return False
         self.depth += 1
@@ -175,7 +180,7 @@ class RLockBridge(LockBridge):
     def take(self) -> bool:
         """Take the lock for the running task if nobody has it or waits for it."""
         # What its thread holds by `with` is not the task's.
-        if self._queue or self._owned() or not self._acquire(False):
+        if self.spoken_for() or self._owned() or not self._acquire(False):
             return False
         self._lent.by = this_thread.marker
         self._tenure_ends = None
@@ -195,9 +200,7 @@ class RLockBridge(LockBridge):
         """Enter again, or take the lock, unless a checkpoint is due first."""
         if _parking.in_trio():
             return False
-        if self.held_by_me_as_task():
-            return self.enter_again()
-        return self.take()
+        return self.enter_again() or self.take()
 
     async def enter(
         self,
@@ -206,7 +209,7 @@ class RLockBridge(LockBridge):
         name: str | None,
     ) -> bool:
         """Enter again, or wait until the lock belongs to the running task."""
-        if not self.held_by_me_as_task():
+        if not self.held_by_me():
             return await super().enter(go_careful, timeout, name)
         if not _parking.in_trio():
             self.depth += 1
@@ -221,11 +224,7 @@ class RLockBridge(LockBridge):
         return True
 
     def leave(self) -> bool:
-        """Leave once, as a task; False if it is not the holder."""
-        return self.held_by_me_as_task() and self.leave_once()
-
-    def leave_once(self) -> bool:
-        """Leave once; False if the caller is not the holder."""
+        """Leave once; False if the running task is not the holder."""
         if not self.held_by_me():
             return False
         if self.depth:
@@ -251,8 +250,7 @@ class RLockBridge(LockBridge):
 
     def adopt(self, depth: int) -> None:
         """Make the running task the holder of what its thread has just taken."""
-        if self._lent.by is None:
-            self._lent.by = this_thread.marker
+        self._lent.by = this_thread.marker
         self.holder = Holder()
         self.depth = depth
 
@@ -295,17 +293,64 @@ class RLockBridge(LockBridge):
             raise WouldDeadlock(reason, "use try_acquire() in finalizers", name)
         return False
 
+    def _take_up(self, blocked: BlockedThread, deadline: float | None) -> bool:
+        left = SLICE
+        while left > 0:
+            if deadline is not None:
+                left = deadline - monotonic()
+            if self._acquire_in_turn(max(0.0, min(left, SLICE))):
+                try:
+                    self._do(partial(self._withdraw, blocked))
+                except BaseException:
+                    self._release()
+                    raise
+                return True
+        return False
+
+    def _acquire_in_turn(self, timeout: float) -> bool:
+        # As the helper does: nobody who comes later gets in front of it.
+        turnstile = self._turnstile
+        if not acquired(turnstile.acquire, turnstile.release, timeout):
+            return False
+        try:
+            return acquired(self._acquire, self._release, timeout)
+        finally:
+            turnstile.release()
+
     # The steps.
 
     def _entrust(self, waiter: Waiter) -> None:
-        self.holder = waiter
+        super()._entrust(waiter)
+        if isinstance(waiter, BlockedThread):
+            self._elected = waiter
+
+    def _distrust(self, waiter: Waiter) -> None:
+        if self._elected is waiter:
+            self._elected = None
+        super()._distrust(waiter)
+
+    def _grant(self, thread: ThreadMarker | None = None) -> None:
+        if self._elected is None:
+            super()._grant(thread)
+        else:
+            self._release()
 
     def _give(self, waiter: Waiter) -> bool:
-        return waiter.grant()
+        given = waiter.grant()
+        if given and waiter is self._elected:
+            self._release()
+        return given
+
+    def _withdraw(self, waiter: Waiter) -> None:
+        if waiter.granted and isinstance(waiter, BlockedThread):
+            self._distrust(waiter)
+            self._serve()
+        else:
+            super()._withdraw(waiter)
 
     def _fetch(self) -> None:
         # The helper may have the ident of the thread that ended.
-        if self._lent.by is not ABANDONED:
+        if self._elected is None and self._lent.by is not ABANDONED:
             self._summon_helper()
 
     def _help(self) -> None:

@@ -7,7 +7,6 @@ from itertools import repeat
 from multiprocessing import synchronize
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeVar
 
-from anylock._blocking import BlockedThread
 from anylock._errors import WouldDeadlock
 from anylock._hold import TimedHold, checked_name
 from anylock._parking import this_thread
@@ -171,7 +170,6 @@ class ProcessCondition(synchronize.Condition):
             holder is not None
             and holder.resumed
             and holder.thread is this_thread.marker
-            and not isinstance(holder, BlockedThread)
         )
 
     def __getstate__(self) -> tuple[Any, ...]:

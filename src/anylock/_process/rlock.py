@@ -111,7 +111,7 @@ class CarefulProcessRLock(BridgedSemLock["RLockBridge"], synchronize.RLock):
         """
         bridge = self._careful_bridge()
         if bridge is not None:
-            if bridge.leave_once():
+            if bridge.leave():
                 self._go_native(bridge)
                 return
             if not bridge.held_by_thread():

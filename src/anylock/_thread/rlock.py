@@ -83,7 +83,7 @@ class CarefulThreadRLock(Bridged["RLockBridge"]):
         """
         bridge = self._careful_bridge()
         if bridge is not None:
-            if bridge.leave_once():
+            if bridge.leave():
                 self._go_native(bridge)
                 return
             if not bridge.held_by_thread():
@@ -146,10 +146,10 @@ class CarefulThreadRLock(Bridged["RLockBridge"]):
     def _release_save(self) -> tuple[int, Any]:
         bridge = self._careful_bridge()
         if bridge is not None and bridge.held_by_me():
-            depth, as_task = bridge.depth, bridge.held_by_me_as_task()
+            depth = bridge.depth
             bridge.give_up()
             self._go_native(bridge)
-            return depth + 1, as_task
+            return depth + 1, True
         if not self._held_by_thread():
             raise LockNotHeldError(self.name)
         kept: tuple[int, Any] = self._inner._release_save()  # noqa: SLF001
@@ -171,7 +171,7 @@ class CarefulThreadRLock(Bridged["RLockBridge"]):
 
     def _held_by_task(self) -> bool:
         bridge = self._careful_bridge()
-        return bridge is not None and bridge.held_by_me_as_task()
+        return bridge is not None and bridge.held_by_me()
 
     def _held_by_thread(self) -> bool:
         bridge = self._careful_bridge()
