@@ -9,8 +9,11 @@
 
 from __future__ import annotations
 
+import _thread
 import importlib
 import multiprocessing
+import sys
+import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -19,9 +22,32 @@ from anylock import Lock, make_lock
 from backends import BACKENDS, TRIO, Backend, require
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from anylock import LockKind
 
 KINDS: tuple[LockKind, ...] = ("async", "process", "thread")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _helpers_are_measured() -> Iterator[None]:
+    """Let coverage see the helper threads, which `threading` does not start."""
+    trace: Any = threading.gettrace()
+    if trace is None:
+        yield
+        return
+    start = _thread.start_new_thread
+
+    def start_traced(function: Callable[..., object], args: tuple[Any, ...]) -> int:
+        def run() -> None:
+            sys.settrace(trace)
+            function(*args)
+
+        return start(run, ())
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_thread, "start_new_thread", start_traced)
+        yield
 
 
 @pytest.fixture(params=BACKENDS, ids=str)
