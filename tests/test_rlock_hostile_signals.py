@@ -15,6 +15,7 @@ from depths import (
     NOT_HELD,
     held_by_a_thread,
     in_worker,
+    rbridge_of,
     rlock,
 )
 from interruptions import Interrupted, interrupt, interrupt_at, run_points, still_works
@@ -110,6 +111,45 @@ def test_handler_enters_what_its_thread_uses(kind: LockKind) -> None:
         still_works(lock)
 
     run_points(attempt, parks=False)
+
+
+@pytest.mark.parametrize("timeout", [None, PATIENCE])
+def test_handler_waits_for_what_its_thread_is_about_to_have(
+    rlock: BridgedRLock, timeout: float | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The frame below has the turnstile, and goes on when the handler is done."""
+    entered: list[int] = []
+
+    def handle() -> None:
+        with rlock if timeout is None else rlock.hold(timeout):
+            entered.append(1)
+
+    async def one() -> None:
+        async with rlock:
+            pass
+
+    async def main() -> None:
+        async with rlock:
+            bridge = rbridge_of(rlock)
+            waiting_task = asyncio.ensure_future(one())
+            await queued(rlock)
+        acquire = bridge._acquire
+
+        def interrupted(*args: Any) -> bool:
+            # In place of a signal that comes while the C method waits.
+            if bridge._elected is not None and not entered:
+                entered.append(0)
+                handle()
+            return acquire(*args)
+
+        monkeypatch.setattr(bridge, "_acquire", interrupted)
+        with rlock:
+            pass
+        await waiting_task
+        assert entered == [0, 1]
+
+    asyncio.run(asyncio.wait_for(main(), PATIENCE))
+    still_works(rlock)
 
 
 @bridged

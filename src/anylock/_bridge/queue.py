@@ -88,9 +88,9 @@ class Waiting(Steps):
         stopped running threads, and the lock is taken for ever.
         """
         self._retired = True
-        with self._turnstile:  # the helper leaves it within a slice
-            pass
         deadline = monotonic() + _PATIENCE
+        if self._turnstile.acquire(True, _PATIENCE):  # the helper leaves it soon
+            self._turnstile.release()
         # It may be giving back what it got, which is a step.
         while (self._helping or self._mail) and monotonic() < deadline:
             sleep(0.001)

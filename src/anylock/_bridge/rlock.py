@@ -105,6 +105,11 @@ class Lent:
                 by.returned.acquire(True, _PATIENCE)
 
 
+def _slice(deadline: float | None) -> float:
+    """Return for how long to wait at once."""
+    return SLICE if deadline is None else max(0.0, min(deadline - monotonic(), SLICE))
+
+
 class RLockBridge(LockBridge):
     """Where tasks wait for a re-entrant lock.
 
@@ -281,6 +286,12 @@ class RLockBridge(LockBridge):
             return self._acquire()
         if timeout is None:
             self._refuse_the_abandoned(name)
+        elected = self._elected
+        if elected is not None and elected.thread is this_thread.marker:
+            # We are a signal handler or a finalizer above the frame that is about to
+            # take the lock, which may have the turnstile.
+            seconds = () if timeout is None else (timeout,)
+            return acquired(self._acquire, self._release, *seconds)
         if not self._owned():
             return super().block(timeout, name)
         # A task has it, most likely through this thread: to acquire the inner lock
@@ -294,28 +305,28 @@ class RLockBridge(LockBridge):
         return False
 
     def _take_up(self, blocked: BlockedThread, deadline: float | None) -> bool:
-        left = SLICE
-        while left > 0:
-            if deadline is not None:
-                left = deadline - monotonic()
-            if self._acquire_in_turn(max(0.0, min(left, SLICE))):
-                try:
-                    self._do(partial(self._withdraw, blocked))
-                except BaseException:
-                    self._release()
-                    raise
-                return True
-        return False
+        try:
+            had = self._acquire_in_turn(deadline)
+            if had:
+                self._do(partial(self._withdraw, blocked))
+        except BaseException:
+            if self.held_by_thread():
+                self._release()
+            raise
+        return had
 
-    def _acquire_in_turn(self, timeout: float) -> bool:
+    def _acquire_in_turn(self, deadline: float | None) -> bool:
         # As the helper does: nobody who comes later gets in front of it.
         turnstile = self._turnstile
-        if not acquired(turnstile.acquire, turnstile.release, timeout):
-            return False
-        try:
-            return acquired(self._acquire, self._release, timeout)
-        finally:
-            turnstile.release()
+        while True:
+            if acquired(turnstile.acquire, turnstile.release, _slice(deadline)):
+                try:
+                    if acquired(self._acquire, self._release, _slice(deadline)):
+                        return True
+                finally:
+                    turnstile.release()
+            if deadline is not None and monotonic() >= deadline:
+                return False
 
     # The steps.
 
@@ -336,10 +347,13 @@ class RLockBridge(LockBridge):
             self._release()
 
     def _give(self, waiter: Waiter) -> bool:
-        given = waiter.grant()
-        if given and waiter is self._elected:
+        if waiter is not self._elected:
+            return waiter.grant()
+        try:
             self._release()
-        return given
+        finally:
+            waiter.grant()
+        return True
 
     def _withdraw(self, waiter: Waiter) -> None:
         if waiter.granted and isinstance(waiter, BlockedThread):
