@@ -194,16 +194,30 @@ def wait_timeout_in_threads(stage: Stage) -> None:
         stage.call(notify, condition)
         behind.expect_inside("when it was notified")
         behind.finish()
-    waiting = Waiting(condition, SHORT)
-    late = waiter(stage, InThread, waiting)
-    holder = InThread(stage, condition)
-    holder.expect_inside("which wait() should have given up")
-    sleep(1.5 * SHORT)
-    late.expect_outside("when the time was over, while another had the lock")
-    holder.finish()
-    late.expect_inside("when the time was over, and the lock was free")
-    late.finish()
-    stage.wait_until_free(condition, "when all had left")
+    _wait_timeout_while_held(stage)
+
+
+def _wait_timeout_while_held(stage: Stage) -> None:
+    condition = condition_of(stage)
+    # On a busy machine the time is over before the other thread runs.
+    for seconds in (SHORT, 10 * SHORT, 50 * SHORT):
+        late = waiter(stage, InThread, Waiting(condition, seconds))
+        holder = InThread(stage, condition)
+        while not (holder.inside.is_set() or late.inside.is_set()):
+            stage.expect(stage.left > 0, "nobody had the lock during wait(), or after")
+            sleep(GRACE / 10)
+        held = holder.inside.is_set() and not late.inside.is_set()
+        if held:
+            sleep(1.5 * seconds)
+            late.expect_outside("when the time was over, while another had the lock")
+            holder.finish()
+            late.expect_inside("when the time was over, and the lock was free")
+        late.finish()
+        holder.finish()
+        stage.wait_until_free(condition, "when all had left")
+        if held:
+            return
+    stage.fail("a thread should have got the lock which wait() should have given up")
 
 
 @rule(
