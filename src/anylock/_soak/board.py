@@ -1,0 +1,228 @@
+"""The record that the workers of a round share, in memory that processes share.
+
+Who is inside updates it in several steps, none of which is atomic together with the
+next, and looks around at each whether too many are inside. So two that were ever inside
+together leave a check-sum that is wrong, a count that is not the sum of what all of
+them say they have added, or find one another.
+"""
+
+from __future__ import annotations
+
+from ctypes import c_double, c_int64
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+COLOURS = ("with", "async with")
+FAULTS = (
+    "time-out",
+    "cancellation",
+    "loop cancelled",
+    "loop closed",
+    "signal",
+    "fork",
+    "process ended",
+    "deadlock told",
+)
+
+_OVER, _COUNT, _LAST, _CHAIN, _CHECK, _HEADER = range(6)
+_INSIDE, _UPDATES, _COUNTS = range(3)
+"""The columns of a row: whether it is inside, what it has added, and numbers."""
+_COLUMNS = _COUNTS + len(COLOURS) + len(FAULTS)
+_WANTS, _WORST = range(2)
+"""The columns of times: since when it wants to be inside, and its worst waits."""
+_TIMES = _WORST + len(COLOURS)
+_MASK = (1 << 62) - 1
+
+
+class Violation(Exception):  # noqa: N818 - it is what happened
+    """What must never happen has happened."""
+
+
+class Board:
+    """What the workers of a round have done so far.
+
+    Each row is of one worker, and only that one writes it; the head is written by who
+    is inside. Can be handed to a process when that is started.
+
+    Args:
+        rows: How many workers there are.
+        permits: How many of them may be inside.
+        context: The `multiprocessing` context of the processes.
+    """
+
+    def __init__(self, rows: int, permits: int, context: Any) -> None:
+        self.rows = rows
+        self.permits = permits
+        # Column by column, so that to look around is one slice.
+        self.numbers: Any = context.RawArray(c_int64, _HEADER + rows * _COLUMNS)
+        self.times: Any = context.RawArray(c_double, rows * _TIMES)
+        self.numbers[_CHECK] = _digest(0, 0, 0)
+
+    @property
+    def over(self) -> bool:
+        """Whether the round ends: nobody begins anything more."""
+        return bool(self.numbers[_OVER])
+
+    def end(self) -> None:
+        """Let the round end."""
+        self.numbers[_OVER] = 1
+
+    def inside(self) -> int:
+        """Say how many are inside."""
+        return sum(self.column(_INSIDE))
+
+    def column(self, column: int) -> list[int]:
+        """Return one column of numbers, of all rows."""
+        begin = _HEADER + column * self.rows
+        found: list[int] = self.numbers[begin : begin + self.rows]
+        return found
+
+    def times_of(self, column: int) -> list[float]:
+        """Return one column of times, of all rows."""
+        begin = column * self.rows
+        found: list[float] = self.times[begin : begin + self.rows]
+        return found
+
+    def entries(self) -> dict[str, int]:
+        """Say how often anybody got in, by colour."""
+        return {c: sum(self.column(_COUNTS + i)) for i, c in enumerate(COLOURS)}
+
+    def faults(self) -> dict[str, int]:
+        """Say how many faults there were, by type."""
+        first = _COUNTS + len(COLOURS)
+        return {f: sum(self.column(first + i)) for i, f in enumerate(FAULTS)}
+
+    def worst_waits(self) -> dict[str, float]:
+        """Say how many seconds somebody waited at most before it got in, by colour."""
+        return {c: max(self.times_of(_WORST + i)) for i, c in enumerate(COLOURS)}
+
+    def wanting(self) -> list[int]:
+        """Say which rows want to be inside."""
+        return [row for row, since in enumerate(self.times_of(_WANTS)) if since]
+
+    def check(self) -> None:
+        """Check the record, when nobody uses it any more.
+
+        Raises:
+            Violation: It is not what it should be.
+        """
+        if self.inside():
+            message = f"{self.inside()} are inside still, and nobody is there"
+            raise Violation(message)
+        count, last, chain, check = self.record()
+        if _digest(count, last, chain) != check:
+            raise Violation(_torn(count, last))
+        acknowledged = sum(self.column(_UPDATES))
+        if self.permits == 1 and count != acknowledged:
+            message = (
+                f"lost update: {acknowledged} were acknowledged, {count} are there"
+            )
+            raise Violation(message)
+
+    def record(self) -> tuple[int, int, int, int]:
+        """Read the record."""
+        count, last, chain, check = self.numbers[_COUNT:_HEADER]
+        return count, last, chain, check
+
+
+class Row:
+    """The row of one worker."""
+
+    def __init__(self, board: Board, number: int) -> None:
+        self._board = board
+        self._number = number
+
+    def wants(self) -> None:
+        """Note that the worker wants to be inside, from now on."""
+        self._board.times[self._number] = monotonic()
+
+    def gives_up(self) -> None:
+        """Note that it does not want that any more."""
+        self._board.times[self._number] = 0.0
+
+    def suffers(self, fault: str) -> None:
+        """Count a fault."""
+        self._count(_COUNTS + len(COLOURS) + FAULTS.index(fault))
+
+    def visit(self, colour: str) -> Generator[None]:
+        """Be inside, and update the record; yields between the steps of that.
+
+        Who closes it before its end has not updated the record.
+
+        Raises:
+            Violation: Too many are inside, or the record is not what it should be.
+        """
+        self._enter(colour)
+        board = self._board
+        self._set(_INSIDE, 1)
+        try:
+            self._look_around()
+            if board.permits == 1:
+                yield from self._update()
+            else:
+                yield
+            self._look_around()
+            self._count(_UPDATES)
+        finally:
+            self._set(_INSIDE, 0)
+
+    def _enter(self, colour: str) -> None:
+        index = COLOURS.index(colour)
+        since = self._board.times[self._number]
+        if since:
+            place = (_WORST + index) * self._board.rows + self._number
+            waited = monotonic() - since
+            self._board.times[place] = max(self._board.times[place], waited)
+        self.gives_up()
+        self._count(_COUNTS + index)
+
+    def _update(self) -> Generator[None]:
+        numbers = self._board.numbers
+        seen = count, last, chain, check = self._board.record()
+        if _digest(count, last, chain) != check:
+            raise Violation(_torn(count, last))
+        try:
+            yield
+            numbers[_COUNT] = count = count + 1
+            yield
+            numbers[_LAST] = last = self._number
+            numbers[_CHAIN] = chain = _digest(chain, last, count)
+            yield
+            numbers[_CHECK] = _digest(count, last, chain)
+        except GeneratorExit:  # cancelled, or interrupted, at one of the yields
+            self._look_around()
+            numbers[_COUNT:_HEADER] = seen
+            raise
+
+    def _look_around(self) -> None:
+        inside = self._board.inside()
+        if inside > self._board.permits:
+            message = (
+                f"overlap: {inside} are inside, of {self._board.permits} at the most"
+            )
+            raise Violation(message)
+
+    def _place(self, column: int) -> int:
+        return _HEADER + column * self._board.rows + self._number
+
+    def _set(self, column: int, number: int) -> None:
+        self._board.numbers[self._place(column)] = number
+
+    def _count(self, column: int) -> None:
+        self._board.numbers[self._place(column)] += 1
+
+
+def _digest(*numbers: int) -> int:
+    """Mix numbers, the same in each process, of 62 bits."""
+    mixed = 0x9E3779B97F4A7C15
+    for number in numbers:
+        mixed = ((mixed ^ number) * 0x5851F42D4C957F2D + 0x14057B7EF767814F) & _MASK
+        mixed ^= mixed >> 29
+    return mixed & _MASK
+
+
+def _torn(count: int, last: int) -> str:
+    return f"the check-sum is wrong after update {count}, of worker {last}"

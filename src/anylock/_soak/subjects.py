@@ -1,0 +1,120 @@
+"""What can be soaked: the members of the family, kind by kind, and what each allows.
+
+A new kind is one more row here.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from anylock import make_condition, make_lock, make_rlock, make_semaphore
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A member of the family, of one kind, and which faults it is promised to bear."""
+
+    kind: str
+    label: str
+    make: Callable[..., Any]
+    """Makes it; can be pickled. Takes `context` if it is `shared`."""
+    permits: int | None = None
+    """How many may be inside, of a semaphore; None for one at a time."""
+    reentrant: bool = False
+    waits: bool = False
+    """Whether it is a condition."""
+    shared: bool = False
+    """Whether processes share it."""
+    loops_at_a_time: int = 2
+    """How many event loops may use it at the same time."""
+    threads: bool = True
+    """Whether threads that belong to no event loop may use it."""
+    blocks_loops: bool = False
+    """Whether `with`, without a time limit, ends in the thread of an event loop."""
+    storm: bool = False
+    """Whether signal handlers may raise in a `with` while only threads use it."""
+    storm_beside_tasks: bool = False
+    """Whether they may while tasks use it."""
+    forks: bool = False
+    """Whether it is defined what a forked child may do with it."""
+    fresh_in_children: bool = False
+    """Whether it is as new in a forked child."""
+
+    @property
+    def room(self) -> int:
+        """How many may be inside."""
+        return self.permits or 1
+
+    def made(self, context: Any) -> Any:
+        """Make one, for processes of that context if they are to share it."""
+        return self.make(context=context) if self.shared else self.make()
+
+
+def _family(kind: str, **traits: Any) -> list[Subject]:
+    """List the members that a kind has, all of which have these traits."""
+    one_at_a_time = Subject(kind, "lock", partial(make_lock, kind), **traits)
+    # docs/locks.md, "Signals": C methods, or Python that is as careful from 3.11 on.
+    # Not so the way out of a re-entrant lock beside tasks and of a bounded semaphore,
+    # nor the way into a condition.
+    storm = kind in {"process", "thread"}
+    beside_tasks = storm and sys.version_info >= (3, 11)
+    members = [
+        replace(
+            one_at_a_time,
+            blocks_loops=storm,
+            storm=storm,
+            storm_beside_tasks=beside_tasks,
+        ),
+        replace(
+            one_at_a_time,
+            label="rlock",
+            make=partial(make_rlock, kind),
+            reentrant=True,
+            blocks_loops=storm,
+            storm=storm,
+        ),
+        replace(
+            one_at_a_time,
+            label="condition",
+            make=partial(make_condition, kind),
+            waits=True,
+            loops_at_a_time=0 if kind == "process" else traits["loops_at_a_time"],
+            forks=False,
+        ),
+    ]
+    for permits, bounded in ((1, False), (3, False), (2, True)):
+        semaphore = replace(
+            one_at_a_time,
+            label=f"{'bounded ' * bounded}semaphore of {permits}",
+            make=partial(make_semaphore, kind, permits, bounded=bounded),
+            permits=permits,
+            storm=storm and not bounded,
+            storm_beside_tasks=beside_tasks and not bounded,
+        )
+        members.append(semaphore)
+    return members
+
+
+def _reset(subject: Subject) -> Subject:
+    return replace(
+        subject,
+        label=f"{subject.label}, reset after fork",
+        make=partial(subject.make, reset_after_fork=True),
+        fresh_in_children=True,
+    )
+
+
+_THREAD = _family("thread", loops_at_a_time=2, forks=True)
+
+SUBJECTS: dict[str, list[Subject]] = {
+    "thread": [*_THREAD, *(_reset(one) for one in _THREAD if not one.waits)],
+    "process": _family("process", loops_at_a_time=2, shared=True, forks=True),
+    "async": _family("async", loops_at_a_time=1, threads=False),
+}
+"""Kind -> what of it is soaked, one after the other."""
