@@ -23,7 +23,7 @@ import pytest
 
 from anylock import Lock, __version__, make_lock
 from anylock.__main__ import INTERRUPTED, main
-from anylock._demo import command, demo, runs, section, texts
+from anylock._demo import command, demo, display, runs, section, texts
 from anylock._demo.display import progress
 from anylock._demo.processes import WorkerDiedError, run_workers
 from anylock._demo.runs import Job, RunFailedError, count
@@ -438,6 +438,23 @@ def test_the_progress_bar(
     assert "asyncio with lock" in captured.err
     assert "25%" in captured.err
     assert captured.out == ""
+
+
+def test_the_progress_bar_is_drawn_now_and_then(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """To draw it for every word would take longer than to count them."""
+    now = 1.0
+    monkeypatch.setattr(display, "monotonic", lambda: now)
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    with progress() as advance:
+        advance("first", 0.1)
+        assert "first" in capsys.readouterr().err
+        advance("second", 0.1)
+        assert capsys.readouterr().err == ""
+        now = 2.0
+        advance("third", 0.1)
+        assert "30%" in capsys.readouterr().err
 
 
 # How it ends when something goes wrong.

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from anylock._notices import Notices
+from anylock._notices import Notices, wait_in_task
 from anylock._parking import Waiter
 from interruptions import MOST, Interrupted, interrupt, interrupt_at
 from staging import in_thread
@@ -178,3 +179,89 @@ def test_threads_that_notify_and_withdraw() -> None:
     used = [guest for guest in guests[1::2] if guest.granted]
     assert len(used) >= 500
     assert len(notices) == 1000 - len(used)
+
+
+# Waiting in a task, with a lock that is played by the test
+
+
+class Giving:
+    """The lock that a task gives up and takes back, and who waits behind the task."""
+
+    def __init__(self) -> None:
+        self.notices = Notices()
+        self.behind = Guest()
+        self.closed: list[str] = []
+
+    def give_up(self) -> str:
+        self.notices.add(self.behind)
+        return "the lock"
+
+    async def take_back(self, _kept: str) -> None:
+        await asyncio.sleep(0)
+
+    def wait(self, timeout: float | None) -> Any:
+        return wait_in_task(
+            self.notices,
+            timeout,
+            give_up=self.give_up,
+            take_back=self.take_back,
+            close=self.closed.append,
+        )
+
+
+class NotifiedAndInterrupted(Giving):
+    def give_up(self) -> str:
+        super().give_up()
+        self.notices.notify()
+        raise Interrupted
+
+
+class InterruptedAtTheEnd(Giving):
+    async def take_back(self, _kept: str) -> None:
+        raise Interrupted
+
+
+def test_a_notification_goes_on_if_the_lock_cannot_be_given_up() -> None:
+    giving = NotifiedAndInterrupted()
+
+    async def main() -> None:
+        with pytest.raises(Interrupted):
+            await giving.wait(None)
+
+    asyncio.run(main())
+    assert giving.behind.granted
+    assert not giving.closed
+
+
+@pytest.mark.parametrize("notify", [False, True])
+def test_a_notification_goes_on_if_the_lock_cannot_be_taken_back(
+    *, notify: bool
+) -> None:
+    """If there was one: who ran out of time has none to pass on."""
+    giving = InterruptedAtTheEnd()
+
+    async def main() -> None:
+        if notify:
+            asyncio.get_running_loop().call_soon(giving.notices.notify)
+        with pytest.raises(Interrupted):
+            await giving.wait(None if notify else 0)
+
+    asyncio.run(main())
+    assert giving.behind.granted == notify
+
+
+def test_a_task_is_closed_while_it_takes_the_lock_back() -> None:
+    """It cannot wait for it any longer, and says so once."""
+    giving = Giving()
+
+    async def main() -> None:
+        waiting = giving.wait(None)
+        waiting.send(None)
+        giving.notices.notify()
+        waiting.send(None)
+        assert not giving.closed
+        waiting.close()
+
+    asyncio.run(main())
+    assert giving.closed == ["the lock"]
+    assert giving.behind.granted
