@@ -108,9 +108,8 @@ def main() -> int:
 
     chosen = [suite for suite in SUITES if options.only in suite.name]
     if not chosen:
-        parser.error(
-            f"no such suite; there are {', '.join(suite.name for suite in SUITES)}"
-        )
+        names = "\n".join(suite.name for suite in SUITES)
+        parser.error(f"no suite has that in its name; there are\n{names}")
     missing = {suite.module for suite in chosen if not suite.shipped}
     print(f"{platform.python_implementation()} {platform.python_version()}\n")
     problems = problems_of_the_list()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from anylock import AsyncCondition, ProcessCondition, ThreadCondition
@@ -32,9 +32,8 @@ def after_a_task(made: Any) -> None:
                 await made.async_wait(0)
 
     # In a thread of its own, because a loop runs already where asyncio's tests are.
-    thread = threading.Thread(target=asyncio.run, args=(use(),))
-    thread.start()
-    thread.join()
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(asyncio.run, use()).result()
 
 
 def beside_tasks(made: Any) -> None:
