@@ -6,28 +6,40 @@ Each of these was found by a change to the code that no other test noticed.
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
 from contextlib import ExitStack
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
 
-from anylock import make_lock, make_semaphore
+from anylock import (
+    LockNotHeldError,
+    WouldDeadlock,
+    _parking,
+    make_lock,
+    make_semaphore,
+)
 from backends import ASYNCIO, run
+from children import in_child
 from staging import (
     PATIENCE,
+    Section,
     acquire,
     all_done,
     amid_steps,
     assert_at_rest,
     bridge_of,
     enter,
+    granted,
     helpers,
     in_thread,
     queued,
     until,
     until_in_task,
+    use,
     waiting,
 )
 
@@ -182,43 +194,186 @@ def test_somebody_queues_when_the_helper_is_about_to_end(
 
 
 @bridged
-@pytest.mark.parametrize("by", ["task", "helper"])
+@pytest.mark.parametrize("by", ["itself", "queueing", "the helper"])
 def test_the_lock_stays_in_a_thread_while_its_tenure_lasts(
     kind: LockKind, by: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """To wake a task of another thread takes many times as long.
 
-    A tenure begins anew when a task takes the lock, or the helper gets it.
+    A tenure begins anew whenever a task has not got the lock from another one.
     """
     from anylock._bridge import queue
 
     lock = make_lock(kind)
     order: list[str] = []
+    new_waiter = _parking.new_waiter
+
+    def release_and_wait() -> Any:
+        monkeypatch.setattr(_parking, "new_waiter", new_waiter)
+        lock.release()
+        return new_waiter()
 
     async def one(whose: str) -> None:
         async with lock:
             order.append(whose)
 
     async def main(threads: ExitStack) -> None:
+        inside, leave = anyio.Event(), anyio.Event()
+
+        async def first() -> None:
+            async with lock:
+                inside.set()
+                await leave.wait()
+
         await enter(lock)
         lock.release()
         bridge_of(lock)._tenure_ends = 0.0
+        if by != "itself":
+            acquire(lock)
+        if by == "queueing":
+            monkeypatch.setattr(_parking, "new_waiter", release_and_wait)
         async with anyio.create_task_group() as tasks:
-            assert lock.try_acquire()
-            if by == "task":
+            tasks.start_soon(first)
+            if by == "the helper":
+                await queued(lock)
                 lock.release()
-                await enter(lock)
-            else:
-                tasks.start_soon(one, "own")
-            await queued(lock, by == "helper")
+            await inside.wait()
             threads.enter_context(in_thread(lambda: asyncio.run(one("other"))))
-            await queued(lock, 1 + (by == "helper"))
+            await queued(lock)
             tasks.start_soon(one, "own")
-            await queued(lock, 2 + (by == "helper"))
-            lock.release()
+            await queued(lock, 2)
+            leave.set()
 
     monkeypatch.setattr(queue, "TENURE", PATIENCE)
     with ExitStack() as threads:
         run(ASYNCIO, main, threads)
-    assert order == ["own"] * (1 + (by == "helper")) + ["other"]
+    assert order == ["own", "other"]
+    assert_at_rest(lock)
+
+
+@bridged
+def test_only_who_holds_the_lock_leaves_it(backend: Backend, kind: LockKind) -> None:
+    """Not when nobody has it, and not when a task was granted it and has not run."""
+
+    async def main() -> None:
+        lock = make_lock(kind)
+        section = Section()
+
+        async def one() -> None:
+            async with lock:
+                section.update()
+
+        with pytest.raises(LockNotHeldError):
+            await lock.__aexit__(None, None, None)
+        acquire(lock)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(one)
+            await queued(lock)
+            lock.release()
+            until(lambda: granted(lock) and not amid_steps(lock))
+            with pytest.raises(LockNotHeldError):
+                await lock.__aexit__(None, None, None)
+            assert granted(lock)
+        assert section.count == 1
+        assert_at_rest(lock)
+
+    run(backend, main)
+
+
+def test_a_forked_child_has_no_part_in_a_grant(backend: Backend) -> None:
+    """The task that was granted the lock never runs there: the lock is free."""
+
+    async def main() -> None:
+        lock = make_lock("thread")
+
+        async def one() -> None:
+            async with lock:
+                pass
+
+        acquire(lock)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(one)
+            await queued(lock)
+            lock.release()
+            until(lambda: granted(lock) and not amid_steps(lock))
+            in_child(lambda: use(lock))
+        assert_at_rest(lock)
+
+    run(backend, main)
+
+
+def test_a_forked_child_knows_which_thread_holds_the_lock(backend: Backend) -> None:
+    """Another thread is the first to ask for it there."""
+
+    async def main() -> None:
+        lock = make_lock("thread")
+
+        def ask() -> None:
+            assert not lock.try_acquire()
+
+        def child() -> None:
+            with in_thread(ask):
+                pass
+            with pytest.raises(WouldDeadlock):
+                lock.__enter__()
+
+        async with lock:
+            in_child(child)
+
+    run(backend, main)
+
+
+@bridged
+def test_nobody_overtakes_who_waits_for_a_free_lock(kind: LockKind) -> None:
+    """The lock is free, and the helper has yet to come for it."""
+
+    async def main() -> None:
+        lock = make_lock(kind)
+
+        async def one() -> None:
+            async with lock:
+                pass
+
+        await enter(lock)
+        lock.release()
+        bridge = bridge_of(lock)
+        bridge._retired = True
+        acquire(lock)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(one)
+            await queued(lock)
+            lock.__exit__(None, None, None)
+            assert not lock.locked()
+            assert not lock.try_acquire()
+            assert not bridge.take()
+            bridge._retired = False
+            bridge._do(bridge._serve)
+        assert_at_rest(lock)
+
+    run(ASYNCIO, main)
+
+
+@bridged
+def test_a_single_try_passes_over_who_lost_its_loop(kind: LockKind) -> None:
+    """It was granted the lock by its own loop, which ended before it ran."""
+    lock = make_lock(kind)
+    loop = asyncio.new_event_loop()
+    # A task that is pending when its loop is closed is what this is about.
+    loop.set_exception_handler(lambda _loop, _context: None)
+
+    async def first() -> None:
+        await enter(lock)
+        await queued(lock)
+        lock.release()
+        loop.stop()
+
+    tasks = [loop.create_task(function()) for function in (first, partial(enter, lock))]
+    loop.run_forever()
+    assert granted(lock)
+    loop.close()
+    assert not tasks[1].done()
+    assert lock.try_acquire()
+    lock.release()
+    tasks.clear()
+    gc.collect()
     assert_at_rest(lock)

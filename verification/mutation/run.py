@@ -48,6 +48,14 @@ plugins.OPERATOR_PROVIDERS["anylock"] = Provider()
 HERE = Path(__file__).parent
 PROJECT = HERE.parent.parent
 CONFIG: dict[str, Any] = tomllib.loads((HERE / "mutation.toml").read_text())
+ALONE = """
+    "$@" >output.txt 2>&1; code=$?
+    trap "" TERM; kill -TERM 0
+    cat output.txt; exit $code
+"""
+"""Runs a command, and ends what it leaves behind: a forked child that hangs would keep
+the output open, and cosmic-ray waiting for the end of it."""
+
 SKIPPED = WorkResult(WorkerOutcome.SKIPPED)
 
 
@@ -57,6 +65,7 @@ def command(tests: Iterable[str]) -> str:
     return shlex.join(
         # By "thread" the process ends at once: a hung mutant would not end otherwise.
         [
+            *("sh", "-c", ALONE, "sh"),
             *(sys.executable, "-m", "pytest", "-q", "-x", "-o", "addopts="),
             *("-p", "no:cacheprovider", "-p", "no:xdist", "-p", "no:hypothesispytest"),
             *(f"--timeout={seconds}", "--timeout-method=thread"),
