@@ -1,0 +1,109 @@
+"""What is so when all actors have gone: nobody is left, and nothing is lost."""
+
+# ruff: noqa: SLF001 - this is the one place that knows what is inside of the locks
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from anylock._blocking import BlockedThread
+from anylock._parking import this_thread
+
+from .patches import is_free, is_native
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from .loops import Flavour
+    from .scenarios import Kind
+
+PATIENCE = 5.0
+"""Seconds for which the lock may be taken by a helper that has yet to see the end."""
+
+
+def granted_here(lock: Any) -> bool:
+    """Say whether a task of this thread was granted the lock and has not run since."""
+    bridge = lock._bridge
+    if bridge is None:
+        return False
+    return any(
+        waiter.thread is this_thread.marker and not waiter.resumed and waiter.granted
+        for waiter in granted(bridge)
+    )
+
+
+def granted(bridge: Any) -> list[Any]:
+    """Give the tasks that have the lock or were granted it, as far as it knows."""
+    holder = getattr(bridge, "holder", None)
+    return [*([] if holder is None else [holder]), *getattr(bridge, "_granted", ())]
+
+
+def while_all_wait(lock: Any) -> str | None:
+    """Tell what is wrong with a lock that nobody does anything about just now."""
+    bridge = lock._bridge
+    if bridge is None:
+        return None
+    if bridge._mail:
+        return "steps are left in the mailbox"
+    if bridge._queue and is_free(lock):
+        return f"it is free, and {len(bridge._queue)} are queued"
+    # Threads that are queued are not cared for: they come in as they can.
+    tasks = [w for w in bridge._queue if not isinstance(w, BlockedThread)]
+    if (tasks or granted(bridge)) and is_native(lock):
+        return "its methods are native, but tasks have it or wait for it"
+    return None
+
+
+def complaints(lock: Any, permits: int) -> Iterator[str]:
+    """Tell what is wrong with a lock of kind "thread" or "process" that is left."""
+    bridge = lock._bridge
+    if bridge is not None:
+        for name in ("_queue", "_cohorts", "_mail", "_helping", "_granted", "_moving"):
+            if getattr(bridge, name, None):
+                yield f"{name} is {getattr(bridge, name)!r}"
+        if getattr(bridge, "_held", None) and bridge.permits:
+            yield f"_held is {bridge._held!r}"
+        for name in ("holder", "_elected"):
+            if getattr(bridge, name, None) is not None:
+                yield f"{name} is {getattr(bridge, name)!r}"
+        if hasattr(bridge, "_lent") and bridge._lent.by is not None:
+            yield f"the inner lock is still that of {bridge._lent.by!r}"
+    if lock.locked():
+        yield "it is locked"
+    elif getattr(lock, "value", permits) != permits:
+        yield f"{lock.value} permits are left of {permits}"
+
+
+def use(lock: Any) -> Iterator[str]:
+    """Take it and give it back, in a thread; tell what is wrong."""
+    try:
+        with lock.hold(PATIENCE):
+            pass
+    except TimeoutError:
+        yield "it cannot be had any more"
+    with lock:
+        pass
+    if not is_native(lock):
+        yield "its methods are not the native ones again"
+
+
+def of_tasks(lock: Any, kind: Kind, permits: int, flavour: Flavour) -> Iterator[str]:
+    """Tell what is wrong with a lock of kind "async" that is left."""
+    wrong: list[str] = []
+
+    async def main() -> None:
+        with suppress(TimeoutError):
+            async with lock.hold(PATIENCE):
+                return
+        wrong.append("it cannot be had any more")
+
+    if lock._waiters:
+        yield f"{len(lock._waiters)} are queued"
+    flavour.run(main)
+    yield from wrong
+    if kind == "async-lock":
+        if lock._owner is not None:
+            yield f"it belongs to {lock._owner!r}"
+    elif lock._granted or lock.value != permits:
+        yield f"{lock.value} permits are left of {permits}"
