@@ -58,7 +58,8 @@ def judge(suite: Suite, outcomes: dict[str, str]) -> tuple[Counter[str], list[st
     """Compare what became of the tests with what is listed; return what is wrong."""
     if not outcomes:
         return Counter(), [f"it came to no end within {LIMIT} s, or to a bad one"]
-    listed = {item.name for item in DIFFERENCES if item.concerns(suite)}
+    concerning = [item for item in DIFFERENCES if item.concerns(suite)]
+    listed = {test for item in concerning for test in item.tests}
     failed = {name for name, outcome in outcomes.items() if outcome == "failed"}
     problems = [f"{name} failed, and is not listed" for name in failed - listed]
     problems += [
@@ -74,7 +75,7 @@ def problems_of_the_list() -> list[str]:
     """Name the differences that are of no suite at all."""
     rows = {suite.row for suite in SUITES}
     strays = [item for item in DIFFERENCES if item.row not in rows]
-    return [f"{item.ours}: {item.test} is listed, but of no suite" for item in strays]
+    return [f"{item} is listed, but of no suite" for item in strays]
 
 
 def tally(suites: list[Suite], jobs: int) -> list[str]:
@@ -115,10 +116,8 @@ def main() -> int:
     problems = problems_of_the_list()
     problems += tally([suite for suite in chosen if suite.shipped], options.jobs)
     for module in sorted(missing):
-        print(f"skipped: this Python comes without {module}")
-    for item in DIFFERENCES:
-        if any(map(item.concerns, chosen)):
-            print(f"known: {item.ours}: {item.test}: {item.reason}")
+        print(f"not run: this Python comes without {module}")
+    print("\nknown: they differ, and differences.py says why")
     for problem in problems:
         print(f"ERROR: {problem}")
     return bool(problems)

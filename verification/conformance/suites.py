@@ -75,6 +75,11 @@ ON_THREADS = (
     ("ConditionTests", "threading.Condition"),
     ("SemaphoreTests", "ThreadSemaphore"),
     ("BoundedSemaphoreTests", "ThreadBoundedSemaphore"),
+    ("LockTests", "ProcessLock"),
+    ("RLockTests", "ProcessRLock"),
+    ("ConditionTests", "ProcessCondition"),
+    ("SemaphoreTests", "ProcessSemaphore"),
+    ("BoundedSemaphoreTests", "ProcessBoundedSemaphore"),
 )
 ON_PROCESSES = (
     ("_TestLock", "ProcessLock, ProcessRLock"),

@@ -1,4 +1,4 @@
-"""The classes of `test.lock_tests` for the kind "thread"."""
+"""The classes of `test.lock_tests` for the kinds "thread" and "process"."""
 
 from __future__ import annotations
 
@@ -14,32 +14,29 @@ from .suites import LOCK_TESTS, Suite
 
 if TYPE_CHECKING:
     import unittest
+    from collections.abc import Callable
 
 
 def case(suite: Suite) -> type[unittest.TestCase]:
     """Return the tests of a suite."""
     lock_tests: Any = import_module(LOCK_TESTS)
-    prepare = STATES[suite.state]
 
-    def prepared(made: Any) -> Any:
-        prepare(made)
-        return made
+    def maker(name: str) -> Callable[..., Any]:
+        def make(*args: Any, **options: Any) -> Any:
+            made = getattr(anylock, name)(*args, **options)
+            STATES[suite.state](made)
+            return made
 
-    def lock() -> Any:
-        return prepared(anylock.ThreadLock())
+        return make
 
-    def make(*args: Any, **options: Any) -> Any:
-        return prepared(getattr(anylock, suite.ours)(*args, **options))
-
-    def standard_condition(inner: Any = None) -> threading.Condition:
-        return threading.Condition(inner or prepared(anylock.ThreadRLock()))
+    def standard_condition(lock: Any = None) -> threading.Condition:
+        return threading.Condition(maker("ThreadRLock")() if lock is None else lock)
 
     # One of them makes a lock for its condition, and takes it from there.
+    lock = maker("ProcessLock" if suite.ours.startswith("Process") else "ThreadLock")
     lock_tests.threading = SimpleNamespace(**{**vars(threading), "Lock": lock})
-    ours = standard_condition if suite.ours == "threading.Condition" else make
-    names = ("locktype", "condtype", "semtype")
-    makers: dict[str, Any] = dict.fromkeys(names, staticmethod(ours))
-    tests: type[unittest.TestCase] = type(
-        suite.theirs, (getattr(lock_tests, suite.theirs),), makers
-    )
-    return tests
+    standard = suite.ours == "threading.Condition"
+    make = standard_condition if standard else maker(suite.ours)
+    makers = ("locktype", "condtype", "semtype")  # each class has one of these
+    members: dict[str, Any] = dict.fromkeys(makers, staticmethod(make))
+    return type(suite.theirs, (getattr(lock_tests, suite.theirs),), members)
