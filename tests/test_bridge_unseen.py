@@ -6,10 +6,8 @@ Each of these was found by a change to the code that no other test noticed.
 from __future__ import annotations
 
 import asyncio
-import gc
 import threading
 from contextlib import ExitStack
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -351,29 +349,3 @@ def test_nobody_overtakes_who_waits_for_a_free_lock(kind: LockKind) -> None:
         assert_at_rest(lock)
 
     run(ASYNCIO, main)
-
-
-@bridged
-def test_a_single_try_passes_over_who_lost_its_loop(kind: LockKind) -> None:
-    """It was granted the lock by its own loop, which ended before it ran."""
-    lock = make_lock(kind)
-    loop = asyncio.new_event_loop()
-    # A task that is pending when its loop is closed is what this is about.
-    loop.set_exception_handler(lambda _loop, _context: None)
-
-    async def first() -> None:
-        await enter(lock)
-        await queued(lock)
-        lock.release()
-        loop.stop()
-
-    tasks = [loop.create_task(function()) for function in (first, partial(enter, lock))]
-    loop.run_forever()
-    assert granted(lock)
-    loop.close()
-    assert not tasks[1].done()
-    assert lock.try_acquire()
-    lock.release()
-    tasks.clear()
-    gc.collect()
-    assert_at_rest(lock)
