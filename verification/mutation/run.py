@@ -3,9 +3,9 @@
     python verification/mutation/run.py --work DIR [MODULE ...]
 
 MODULE is a part of a path that `mutation.toml` names; without one, all are mutated.
-What has been done stays in DIR and is not done again. When the tests have changed,
-`--again` runs those mutants that survived; when the module has, delete DIR. The project
-itself is never touched: mutants live in copies of it.
+What has been done stays in DIR, and is not done again until the module changes. When
+the tests have changed, `--again` runs those mutants that survived. The project itself
+is never touched: mutants live in copies of it.
 
 cosmic-ray's own command knows one test command for all modules and makes of one
 comparison seven mutants. Here each module has its tests, and a mutant that compiles to
@@ -17,6 +17,7 @@ the same code as the original or as another mutant is not run.
 from __future__ import annotations
 
 import argparse
+import hashlib
 import itertools
 import os
 import re
@@ -218,10 +219,13 @@ def main() -> None:
                 continue
             tests = [test for suite in suites for test in CONFIG["suites"][suite]]
             name = module.removeprefix("src/anylock/").replace("/", ".")
-            with use_db(work / f"{name}.sqlite", WorkDB.Mode.create) as database:
+            source = Path(module).read_text()
+            version = hashlib.sha256(source.encode()).hexdigest()[:8]
+            path = work / f"{name}.{version}.sqlite"
+            with use_db(path, WorkDB.Mode.create) as database:
                 if not database.num_work_items:
                     init([Path(module)], database, {})
-                    skip_the_same(database, Path(module).read_text())
+                    skip_the_same(database, source)
                 items = [*database.pending_work_items]
                 if options.again:
                     items += [item for item, _ in survivors(database)]
