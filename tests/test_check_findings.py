@@ -24,6 +24,7 @@ from anylock.testing import (
 from broken_locks import OpenToTasks
 from reference_family import ReferenceCondition, ReferenceRLock, ReferenceSemaphore
 from reference_lock import ReferenceLock
+from staging import until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -142,8 +143,16 @@ class FailingWait(ReferenceCondition):
 
 
 def test_conditions() -> None:
-    """What a thread's wait raised is found, and not what comes of it."""
-    assert "in wait" in finding(check_condition, FailingWait, "wait_in_threads")
+    """What a thread's wait raised is found, and the thread leaves the lock."""
+    made: list[FailingWait] = []
+
+    def factory() -> FailingWait:
+        made.append(FailingWait())
+        return made[-1]
+
+    assert "in wait" in finding(check_condition, factory, "wait_in_threads")
+    assert made
+    until(lambda: not any(condition.locked() for condition in made))
 
 
 # What children do, in which the lock is another one.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+from multiprocessing import synchronize
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -43,10 +44,22 @@ def test_the_wall_clock_is_set_forward(monkeypatch: pytest.MonkeyPatch) -> None:
     assert second <= PATIENCE
 
 
+def unlike_fork(_lock: synchronize.SemLock) -> tuple[object, ...]:
+    return ()
+
+
 @forks
+@pytest.mark.parametrize("looks", [False, True])
 @pytest.mark.parametrize("make", [make_lock, make_rlock, make_semaphore])
-def test_forked_and_spawned_at_once(make: Callable[..., Any]) -> None:
-    """A lock that is made for forks has no name by which others could find it."""
+def test_forked_and_spawned_at_once(
+    make: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, *, looks: bool
+) -> None:
+    """A lock that is made for forks has no name by which others could find it.
+
+    Early releases of Python 3.11, and those before, do not look at that.
+    """
+    if not looks:
+        monkeypatch.setattr(synchronize.SemLock, "__getstate__", unlike_fork)
     lock = make("process", context=multiprocessing.get_context("fork"))
     process = multiprocessing.get_context("spawn").Process(target=print, args=(lock,))
     with pytest.raises(RuntimeError, match="of the context that the lock was made for"):
