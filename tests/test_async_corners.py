@@ -61,12 +61,13 @@ def test_asyncio_as_it_tells_of_its_tasks_since_python_3_12(
     section = Section()
 
     async def one() -> None:
-        async with thing:
-            with section:
-                await checkpoint()
+        for way_in in (thing, thing.hold()):
+            async with way_in:
+                with section:
+                    await checkpoint()
 
     asyncio.run(all_done(one, one, one))
-    assert (section.count, section.overlaps) == (3, 0)
+    assert (section.count, section.overlaps) == (6, 0)
     by_hand(thing.__aenter__())  # where that raises RuntimeError
     assert thing.locked()
     by_hand(thing.__aexit__(None, None, None))

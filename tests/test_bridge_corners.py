@@ -15,6 +15,7 @@ import pytest
 from anyio.lowlevel import checkpoint
 
 from anylock import ThreadLock, make_lock, make_semaphore
+from anylock._bridge import queue
 from anylock._bridge.steps import Steps
 from anylock._parking import AsyncioWaiter
 from backends import ASYNCIO, Backend, run
@@ -320,3 +321,16 @@ def test_finalizer_gives_up_amid_a_step() -> None:
     run(ASYNCIO, lambda: all_done(one))
     assert answers == [False]
     assert semaphore.value == 1
+
+
+def test_the_end_of_a_process_does_not_wait_for_ever(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The helper does not leave the turnstile: it is no longer run by Python."""
+    lock = make_lock("process")
+    use_in_a_task(lock)
+    bridge = bridge_of(lock)
+    monkeypatch.setattr(queue, "_PATIENCE", 0.01)
+    with bridge._turnstile:
+        bridge.retire()
+    assert bridge._retired

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import multiprocessing
 import os
 import threading
@@ -17,17 +16,21 @@ from anylock.testing import (
     RULES,
     SEMAPHORE_RULES,
     BrokenRule,
+    _loops,
+    _processes,
+    _waiting_threads,
     check_condition,
     check_lock,
     check_semaphore,
 )
+from anylock.testing._stage import Backend, Broken, LoopThread, Stage
 from broken_locks import OpenToTasks
 from reference_family import ReferenceCondition, ReferenceRLock, ReferenceSemaphore
 from reference_lock import ReferenceLock
-from staging import until
+from staging import PATIENCE, in_thread, until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
 CHECKS: dict[Any, Mapping[str, str]] = {
     check_lock: RULES,
@@ -66,27 +69,6 @@ class AtOnceMeansNow(ReferenceLock):
         return seconds == 0 or await super().enter_task_within(seconds)
 
 
-class TakesOneForTheOther(ReferenceLock):
-    """Takes who runs in another thread, when a task gets in, for that task."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.loops: set[asyncio.AbstractEventLoop] = set()
-        self.inside: set[object] = set()
-
-    async def enter_task_within(self, seconds: float | None) -> bool:
-        self.loops.add(asyncio.get_running_loop())
-        if asyncio.current_task() in self.inside:
-            return True
-        entered = await super().enter_task_within(seconds)
-        self.inside = {asyncio.current_task(loop) for loop in self.loops}
-        return entered
-
-    def release(self) -> None:
-        self.inside = set()
-        super().release()
-
-
 @pytest.mark.parametrize(
     ("rule", "factory", "found", "options"),
     [
@@ -99,18 +81,30 @@ class TakesOneForTheOther(ReferenceLock):
             {"deadlocks": True},
         ),
         ("closed_loop", OpenToTasks, "a task of a closed event loop got the lock", {}),
-        (
-            "loops_exclude",
-            TakesOneForTheOther,
-            "a task got the lock while a task of another loop held it",
-            {},
-        ),
     ],
 )
 def test_locks(
     rule: str, factory: Callable[[], Any], found: str, options: dict[str, Any]
 ) -> None:
     assert found in finding(check_lock, factory, rule, **options)
+
+
+@pytest.fixture
+def stage() -> Iterator[Stage]:
+    """What a rule has to work with, for what is found by chance only."""
+    backend = Backend("asyncio", {})
+    stage = Stage(OpenToTasks, (backend,), backend, True, None, PATIENCE)
+    yield stage
+    stage.stop()
+
+
+def test_locks_that_take_a_running_task_for_another(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_loops, "GRACE", PATIENCE)
+    here, there = stage.loop, stage.another_loop(1, stage.backend)
+    with pytest.raises(Broken, match="while a task of another loop held it"):
+        _loops._take_amid_a_step(stage, stage.make(), here, there)
 
 
 class ZeroTakesOne(ReferenceSemaphore):
@@ -153,6 +147,18 @@ def test_conditions() -> None:
     assert "in wait" in finding(check_condition, factory, "wait_in_threads")
     assert made
     until(lambda: not any(condition.locked() for condition in made))
+
+
+class WaitsForNothing(ReferenceCondition):
+    def thread_waits(self, timeout: float | None = None) -> bool:  # noqa: ARG002
+        return False
+
+
+def test_conditions_that_keep_the_lock(stage: Stage) -> None:
+    """Not for once, as when the machine is busy."""
+    stage.factory = WaitsForNothing
+    with pytest.raises(Broken, match=r"which wait\(\) should have given up"):
+        _waiting_threads._wait_timeout_while_held(stage)
 
 
 # What children do, in which the lock is another one.
@@ -215,8 +221,31 @@ class FailsInTheChild(OfOneProcess):
         (FailsInTheChild, "KeyError('in the child')"),
     ],
 )
-def test_processes(factory: Callable[[], OfOneProcess], found: str) -> None:
+def test_processes(
+    factory: Callable[[], OfOneProcess], found: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_processes, "GRACE", PATIENCE)
     assert found in finding(check_lock, factory, "processes_exclude", context=FORK)
+
+
+class FailingLock(ReferenceLock):
+    def release(self) -> None:
+        raise KeyError("in release")
+
+    def hold(self, timeout: float | None = None) -> Any:
+        return nullcontext(timeout)
+
+
+def test_what_a_child_answers() -> None:
+    """Here in a thread: a child that gave the wrong answer is killed."""
+    ours, theirs = multiprocessing.Pipe()
+    lock = FailingLock()
+    with ours, theirs, in_thread(lambda: _processes.obey(lock, theirs)):
+        ours.send(("release", ()))
+        assert ours.recv() == "KeyError('in release')"
+        ours.send(("hold", (7,)))
+        assert ours.recv() == ("entered", 7)
+        ours.send(("stop", ()))
 
 
 # What is right, if a little late.
@@ -302,17 +331,17 @@ def test_a_loop_that_does_not_begin() -> None:
     assert "NoLoop" in found
 
 
+class EndsBadly(Backend):
+    """An event loop that raises after all is done."""
+
+    def run(self, function: Callable[..., Any], *args: Any) -> Any:
+        super().run(function, *args)
+        raise NoLoop
+
+
 def test_a_loop_that_does_not_end_well() -> None:
-    """That is no fault of the lock."""
-    closed = list[object]()
-
-    class Loop(asyncio.SelectorEventLoop):
-        def close(self) -> None:
-            super().close()
-            closed.append(self)
-            raise NoLoop
-
-    backend = "asyncio", {"loop_factory": Loop}
-    rule = "threads_and_tasks_exclude"
-    check_rule(check_lock, ReferenceLock, rule, backends=[backend])
-    assert closed
+    """It did what it was for, and nobody waits for it any more."""
+    loop = LoopThread(EndsBadly("asyncio", {}))
+    assert loop.start(lambda: 7).result(PATIENCE) == 7
+    loop.stop(PATIENCE)
+    assert not loop._thread.is_alive()

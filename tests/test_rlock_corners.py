@@ -7,7 +7,7 @@ import sys
 import threading
 from contextlib import ExitStack
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
@@ -85,34 +85,71 @@ def test_finalizer_waits_for_what_the_helper_hands_on(
     still_works(rlock)
 
 
-def test_handler_raises_when_the_elected_has_the_lock(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """Nothing stays locked behind the exception."""
-    rlock = make_rlock("thread")
-    withdraw = RLockBridge._withdraw
+class Elected:
+    """A loop's thread that waits for the lock, and is elected as soon as it does."""
 
-    def interrupted(bridge: RLockBridge, waiter: Waiter) -> None:
-        monkeypatch.setattr(RLockBridge, "_withdraw", withdraw)
-        assert bridge._elected is waiter
-        assert bridge._owned()
-        raise Interrupted
+    def __init__(self, amid: Callable[[RLockBridge], object]) -> None:
+        self.rlock = make_rlock("thread")
+        self.amid = amid
 
-    async def one() -> None:
-        async with rlock:
+    def run(self) -> None:
+        asyncio.run(asyncio.wait_for(self.main(), PATIENCE))
+        still_works(self.rlock)
+
+    async def visit(self) -> None:
+        async with self.rlock:
             pass
 
-    async def main() -> None:
-        async with rlock:
-            task = asyncio.ensure_future(one())
-            await queued(rlock)
-        monkeypatch.setattr(RLockBridge, "_withdraw", interrupted)
-        with pytest.raises(Interrupted):
-            rlock.acquire()
+    async def main(self) -> None:
+        async with self.rlock:
+            task = asyncio.ensure_future(self.visit())
+            await queued(self.rlock)
+        self.amid(rbridge_of(self.rlock))
         await task
 
-    asyncio.run(asyncio.wait_for(main(), PATIENCE))
-    still_works(rlock)
+
+@pytest.mark.parametrize("has_it", [False, True])
+def test_handler_raises_when_the_elected_is_about_to_take_the_lock(
+    monkeypatch: pytest.MonkeyPatch, *, has_it: bool
+) -> None:
+    """Nothing stays locked behind the exception, and nothing is released."""
+
+    def interrupted(bridge: RLockBridge, *_args: Any) -> None:
+        monkeypatch.undo()
+        assert bridge._elected is not None
+        assert bridge._owned() == has_it
+        raise Interrupted
+
+    def amid(_bridge: RLockBridge) -> None:
+        amid_what = "_withdraw" if has_it else "_acquire_in_turn"
+        monkeypatch.setattr(RLockBridge, amid_what, interrupted)
+        with pytest.raises(Interrupted):
+            elected.rlock.acquire()
+
+    elected = Elected(amid)
+    elected.run()
+
+
+@pytest.mark.parametrize("timeout", [-1, PATIENCE])
+def test_the_elected_tries_again(timeout: float) -> None:
+    """Whoever was in the C method already may get the lock before it."""
+    tries: list[int] = []
+
+    def amid(bridge: RLockBridge) -> None:
+        acquire = bridge._acquire
+
+        def acquire_later(*args: Any) -> bool:
+            tries.append(1)
+            return len(tries) > 3 and acquire(*args)
+
+        bridge._acquire = acquire_later
+        assert elected.rlock.acquire(timeout=timeout)
+        bridge._acquire = acquire
+        elected.rlock.release()
+
+    elected = Elected(amid)
+    elected.run()
+    assert len(tries) > 3
 
 
 def test_helper_gets_the_lock_after_a_thread_was_elected() -> None:
