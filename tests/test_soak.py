@@ -100,6 +100,10 @@ class NoLock:
     def locked(self) -> bool:
         return False
 
+    @property
+    def value(self) -> int:
+        return 2
+
 
 class Forgetful(NoLock):
     """A lock that is not released any more from some time on: nobody is woken."""
@@ -216,7 +220,7 @@ def alone(make: Callable[[], Any], **traits: Any) -> Subject:
 OVERLAPPING = alone(unblinded)
 OVERLAPPING_TASKS = alone(unblinded, loops_at_a_time=2, threads=False)
 TEARING = alone(blinded)
-ROOMY = alone(unblinded, permits=1)
+OVERLAPPING_PERMITS = alone(unblinded, loops_at_a_time=1, threads=False, permits=2)
 FORGETFUL = alone(Forgetful)
 LEFT_LOCKED = alone(LeftLocked)
 REFUSING = alone(Refusing)
@@ -251,19 +255,23 @@ def soak_of(name: str, seed: str, patience: str = "20") -> tuple[int, str, str]:
     return done.returncode, done.stdout, done.stderr
 
 
-def any_plan(_plan: Plan) -> bool:
-    return True
+def many_tasks(plan: Plan) -> bool:
+    return any(p.endings == "over" and len(p.rows) > 3 for p in plan.cast[0].loops)
 
 
 def several_threads(plan: Plan) -> bool:
     return len(plan.cast[0].threads) > 1
 
 
+WRONG_RECORD = r"overlap: \d+ are inside, of 1 at the most|the check-sum is wrong"
+
+
 @pytest.mark.parametrize(
     ("name", "found"),
     [
-        ("OVERLAPPING", "overlap: [23] are inside, of 1 at the most"),
-        ("OVERLAPPING_TASKS", r"overlap: \d+ are inside, of 1 at the most"),
+        ("OVERLAPPING", WRONG_RECORD),
+        ("OVERLAPPING_TASKS", WRONG_RECORD),
+        ("OVERLAPPING_PERMITS", r"overlap: \d are inside, of 2 at the most"),
         ("TEARING", "the check-sum is wrong|lost update: "),
         ("GENEROUS", "more than 1 get in"),
         ("REFUSING", "it is free, but try_acquire\\(\\) is refused"),
@@ -273,7 +281,7 @@ def several_threads(plan: Plan) -> bool:
 )
 def test_a_broken_lock_is_found_out(name: str, found: str) -> None:
     subject: Subject = globals()[name]
-    seed = seed_with(subject, several_threads if subject.threads else any_plan)
+    seed = seed_with(subject, several_threads if subject.threads else many_tasks)
     status, out, err = soak_of(name, seed)
     assert status == VIOLATED, out + err
     assert re.search(r"violations +│ +violated", out)
@@ -389,6 +397,21 @@ def test_as_many_as_there_are_permits() -> None:
     board.check()
 
 
+def test_one_who_leaves_while_another_comes_is_no_overlap(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The board is read row by row, while processes write to it."""
+    board = Board(3, 2, multiprocessing.get_context("spawn"))
+    seen = iter([[1, 1, 1], [4, 4, 3], [1, 1, 1], [4, 4, 4]])  # the third came in late
+
+    def column(_column: int) -> list[int]:
+        return next(seen)
+
+    monkeypatch.setattr(board, "column", column)
+    Row(board, 0)._look_around()
+    assert next(seen, None) is None
+
+
 def test_the_worst_wait(board: Board) -> None:
     row = Row(board, 1)
     row.wants()
@@ -418,6 +441,10 @@ def test_equal_seeds_give_equal_plans() -> None:
     )
     assert first == second
     assert first != other
+
+
+def test_every_kind_of_the_command_line_has_subjects() -> None:
+    assert tuple(SUBJECTS) == KINDS
 
 
 def test_every_subject_has_its_turn() -> None:

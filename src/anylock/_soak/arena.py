@@ -143,7 +143,8 @@ def _check_free(crew: Crew) -> None:
     lock, permits = crew.lock, crew.subject.permits
     gc.collect()
     deadline = monotonic() + crew.patience / 2  # before it looks as if we hang
-    # A helper that nobody waits for any more gives back what it gets, a little later.
+    # A helper that nobody waits for any more gives back what it gets, a little later,
+    # and while it is about to get it nobody else does by trying.
     while lock.locked() if permits is None else lock.value != permits:
         if monotonic() > deadline:
             left = "locked" if permits is None else f"with {lock.value} permits"
@@ -152,9 +153,11 @@ def _check_free(crew: Crew) -> None:
         sleep(1e-3)
     with ExitStack() as held:
         for _ in range(crew.subject.room):
-            if not lock.try_acquire():
-                message = "it is free, but try_acquire() is refused"
-                raise Violation(message)
+            while not lock.try_acquire():
+                if monotonic() > deadline:
+                    message = "it is free, but try_acquire() is refused"
+                    raise Violation(message)
+                sleep(1e-3)
             held.callback(lock.release)
         if not crew.subject.reentrant and not crew.subject.waits and lock.try_acquire():
             message = f"more than {crew.subject.room} get in"

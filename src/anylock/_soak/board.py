@@ -9,6 +9,7 @@ them say they have added, or find one another.
 from __future__ import annotations
 
 from ctypes import c_double, c_int64
+from operator import eq, mul
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
@@ -28,8 +29,9 @@ FAULTS = (
 )
 
 _OVER, _COUNT, _LAST, _CHAIN, _CHECK, _HEADER = range(6)
-_INSIDE, _UPDATES, _COUNTS = range(3)
-"""The columns of a row: whether it is inside, what it has added, and numbers."""
+_INSIDE, _VISITS, _UPDATES, _COUNTS = range(4)
+"""The columns of a row: whether it is inside, how often it was, what of that it has
+added, and numbers."""
 _COLUMNS = _COUNTS + len(COLOURS) + len(FAULTS)
 _WANTS, _WORST = range(2)
 """The columns of times: since when it wants to be inside, and its worst waits."""
@@ -71,8 +73,16 @@ class Board:
         self.numbers[_OVER] = 1
 
     def inside(self) -> int:
-        """Say how many are inside."""
+        """Say how many are inside, or a few more if some leave while others come."""
         return sum(self.column(_INSIDE))
+
+    def inside_together(self) -> int:
+        """Say how many are inside at one moment, at least."""
+        # Who is seen inside, and has not come anew since before, was so all the time.
+        before = self.column(_VISITS)
+        inside = self.column(_INSIDE)
+        after = self.column(_VISITS)
+        return sum(map(mul, inside, map(eq, before, after)))
 
     def column(self, column: int) -> list[int]:
         """Return one column of numbers, of all rows."""
@@ -157,6 +167,7 @@ class Row:
         """
         self._enter(colour)
         board = self._board
+        self._count(_VISITS)
         self._set(_INSIDE, 1)
         try:
             self._look_around()
@@ -198,11 +209,12 @@ class Row:
             raise
 
     def _look_around(self) -> None:
-        inside = self._board.inside()
-        if inside > self._board.permits:
-            message = (
-                f"overlap: {inside} are inside, of {self._board.permits} at the most"
-            )
+        board = self._board
+        inside = board.inside()
+        if inside > board.permits > 1:
+            inside = board.inside_together()
+        if inside > board.permits:
+            message = f"overlap: {inside} are inside, of {board.permits} at the most"
             raise Violation(message)
 
     def _place(self, column: int) -> int:

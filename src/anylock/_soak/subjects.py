@@ -5,6 +5,7 @@ A new kind is one more row here.
 
 from __future__ import annotations
 
+import signal
 import sys
 from dataclasses import dataclass, replace
 from functools import partial
@@ -62,12 +63,12 @@ def _family(kind: str, **traits: Any) -> list[Subject]:
     # docs/locks.md, "Signals": C methods, or Python that is as careful from 3.11 on.
     # Not so the way out of a re-entrant lock beside tasks and of a bounded semaphore,
     # nor the way into a condition.
-    storm = kind in {"process", "thread"}
+    storm = kind in {"process", "thread"} and hasattr(signal, "setitimer")
     beside_tasks = storm and sys.version_info >= (3, 11)
     members = [
         replace(
             one_at_a_time,
-            blocks_loops=storm,
+            blocks_loops=kind != "async",
             storm=storm,
             storm_beside_tasks=beside_tasks,
         ),
@@ -76,7 +77,7 @@ def _family(kind: str, **traits: Any) -> list[Subject]:
             label="rlock",
             make=partial(make_rlock, kind),
             reentrant=True,
-            blocks_loops=storm,
+            blocks_loops=kind != "async",
             storm=storm,
         ),
         replace(

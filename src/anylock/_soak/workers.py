@@ -94,8 +94,11 @@ class Worker:
                 await checkpoint()
                 if not self.doomed and self._chance(0.1):
                     await self._odd_job()
-        except Exception:  # noqa: BLE001 - that is what a soak is for
-            self.crew.report(traceback.format_exc())
+        except Exception as error:  # noqa: BLE001 - that is what a soak is for
+            # The garbage collector closes our coroutines in any order: in the middle of
+            # that of an inner one, the outer one may be closed as well.
+            if not (self.doomed and "already executing" in str(error)):
+                self.crew.report(traceback.format_exc())
 
     async def _odd_job(self) -> None:
         """What tasks do now and then: `with`, where it is allowed, and forks."""
@@ -162,7 +165,7 @@ class Worker:
                     self.row.suffers("cancellation")
             elif lock.try_acquire():
                 try:
-                    await self._inside_as_task()
+                    await self._inside_after_try()
                 finally:
                     lock.release()
         except LockTimeout:
@@ -204,6 +207,14 @@ class Worker:
                 await lock.async_wait(self._moment())
                 await self._visit_as_task()
         self._maybe_fork_inside()
+
+    async def _inside_after_try(self) -> None:
+        # Nobody knows which task that was. So if it waited here, a `with` in its own
+        # thread would end neither by the lock nor by an error.
+        if self.crew.subject.blocks_loops:
+            self._inside(waits=False)
+        else:
+            await self._inside_as_task()
 
     async def _visit_as_task(self) -> None:
         with closing(self.row.visit("async with")) as steps:
