@@ -13,6 +13,7 @@ from anylock import LockTimeout, WouldDeadlock
 
 from .inspection import granted_here
 from .loops import Asyncio, Trio
+from .patches import NoThreadError
 from .primitives import Lock
 
 if TYPE_CHECKING:
@@ -84,6 +85,16 @@ class Actors:
         flavour = (Trio if loop.flavour == "trio" else Asyncio)(self._scheduler)
         visitor = _Visitor(self, flavour)
         tasks = [partial(visitor.task, visits) for visits in loop.tasks]
+        if isinstance(flavour, Asyncio) and loop.interlude is not None:
+            pauses, blocks = loop.interlude
+            go_on = flavour.begin(tasks, partial(visitor.pause, pauses))
+            for block in blocks:
+                visitor.block(block)
+            if loop.moves:
+                self._scheduler.spawn("moved loop", go_on)
+            else:
+                go_on()
+            return
         if loop.closed is None:
             flavour.run(partial(flavour.together, tasks))
             return
@@ -107,6 +118,10 @@ class Actors:
     def block(self, visit: Visit, who: object) -> None:
         """Make a visit that blocks the thread."""
         # By 'with' itself: an ExitStack finds other methods than those in the slots.
+        with suppress(NoThreadError):
+            self._block(visit, who)
+
+    def _block(self, visit: Visit, who: object) -> None:
         lock = self.lock
         if visit.way == "try":
             if lock.try_acquire():
@@ -144,12 +159,12 @@ class _Visitor:
 
     async def task(self, visits: Visits) -> None:
         for visit in visits:
-            await self._pause(visit.before)
+            await self.pause(visit.before)
             visiting = partial(self._visit, visit)
             if visit.cancelled is None:
                 await visiting()
             else:
-                delay = partial(self._pause, visit.cancelled)
+                delay = partial(self.pause, visit.cancelled)
                 await self._flavour.cancelled(visiting, delay)
 
     async def until_outside(self, pauses: Pauses) -> None:
@@ -157,11 +172,12 @@ class _Visitor:
 
         Who is closed inside of a lock has it for ever, of whatever sort it is.
         """
-        await self._pause(pauses)
+        await self.pause(pauses)
         while self._actors.section.count(self):
             await self._flavour.sleep(0.001)
 
-    async def _pause(self, pauses: Pauses) -> None:
+    async def pause(self, pauses: Pauses) -> None:
+        """Let others run."""
         for seconds in pauses:
             if seconds:
                 await self._flavour.sleep(seconds)
@@ -170,15 +186,17 @@ class _Visitor:
 
     async def _visit(self, visit: Visit) -> None:
         if visit.way == "block":
-            self._block(visit)
+            self.block(visit)
             return
         self._visiting += 1
         try:
-            await self._enter(visit)
+            with suppress(NoThreadError):
+                await self._enter(visit)
         finally:
             self._visiting -= 1
 
-    def _block(self, visit: Visit) -> None:
+    def block(self, visit: Visit) -> None:
+        """Block the thread of the loop."""
         section = self._actors.section
         try:
             self._actors.block(visit, object())
@@ -211,11 +229,11 @@ class _Visitor:
         try:
             if visit.again == "async with":
                 async with lock:
-                    await self._pause(visit.inside)
+                    await self.pause(visit.inside)
             elif visit.again:
                 with lock:
-                    await self._pause(visit.inside)
+                    await self.pause(visit.inside)
             else:
-                await self._pause(visit.inside)
+                await self.pause(visit.inside)
         finally:
             section.leave(self)

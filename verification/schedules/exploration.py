@@ -83,6 +83,7 @@ def _play(scheduler: Scheduler, scenario: Scenario) -> int:
     permits = scenarios.permits(scenario.kind)
     section = Section(scheduler, permits)
     actors = Actors(scheduler, lock, section)
+    scheduler.starved = scenario.starved
     for number, visits in enumerate(scenario.threads):
         scheduler.spawn(f"thread {number}", partial(actors.thread, visits))
     for number, loop in enumerate(scenario.loops):
@@ -91,6 +92,7 @@ def _play(scheduler: Scheduler, scenario: Scenario) -> int:
     if not of_tasks:
         scheduler.at_rest = partial(inspection.while_all_wait, lock)
     scheduler.run()
+    scheduler.starved = False
     if scheduler.failure is None:
         look = _look_as_task if of_tasks else _look
         scheduler.spawn("inspector", partial(look, scheduler, lock, scenario.kind))

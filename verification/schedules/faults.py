@@ -11,7 +11,6 @@ from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from anylock import _parking
 from anylock._bridge import base, lock, queue, rlock, semaphore, steps
 
 if TYPE_CHECKING:
@@ -56,12 +55,6 @@ def _help_once(self: Any, acquired: bool) -> None:  # noqa: FBT001 - a step
     if acquired:
         self._tenure_ends = None
         self._grant()
-
-
-def _grant_to_the_gone(self: Any) -> bool:
-    self.granted = True
-    self._unpark()
-    return True
 
 
 def _note_before_taking(self: Any) -> bool:
@@ -144,10 +137,6 @@ FAULTS: tuple[Fault, ...] = (
     (
         "a helper that gave up does not look who came meanwhile",
         *(queue.Waiting, "_helped", _help_once, _LOCKS),
-    ),
-    (
-        "a grant to a closed loop counts",
-        *(_parking.Waiter, "grant", _grant_to_the_gone, _ALL),
     ),
     (
         "a loop's thread goes on before it has left the queue",

@@ -48,9 +48,13 @@ def while_all_wait(lock: Any) -> str | None:
         return "steps are left in the mailbox"
     if bridge._queue and is_free(lock):
         return f"it is free, and {len(bridge._queue)} are queued"
+    # Who was granted it before, has given it back: it is garbage.
+    if any(getattr(it, "lost_its_loop", bool)() for it in granted(bridge)):
+        return "it was granted to a loop that is closed"
     # Threads that are queued are not cared for: they come in as they can.
     tasks = [w for w in bridge._queue if not isinstance(w, BlockedThread)]
-    if (tasks or granted(bridge)) and is_native(lock):
+    held = granted(bridge) or (getattr(bridge, "_held", None) and bridge.permits)
+    if (tasks or held) and is_native(lock):
         return "its methods are native, but tasks have it or wait for it"
     return None
 

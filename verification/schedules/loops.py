@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 import importlib
 import importlib.util
+import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -74,6 +75,8 @@ class SeededLoop(asyncio.BaseEventLoop):
         self._shuffles = scheduler.random.random() < 0.7  # noqa: PLR2004 - most do
         self._selector = self
         self.set_exception_handler(self._complain)
+        if sys.version_info >= (3, 12) and scheduler.random.random() < 0.3:  # noqa: PLR2004 - some
+            self.set_task_factory(asyncio.eager_task_factory)
 
     def time(self) -> float:
         """Tell the scheduler's time."""
@@ -120,6 +123,27 @@ class Asyncio:
                 loop.run_until_complete(main())
         finally:
             loop.close()
+
+    def begin(self, tasks: Sequence[Act], delay: Act) -> Callable[[], None]:
+        """Run tasks until `delay` is over; give what runs them to their ends.
+
+        That may be called in another thread.
+        """
+        loop = SeededLoop(self._scheduler)
+        running = [loop.create_task(task()) for task in tasks]
+        loop.run_until_complete(delay())
+
+        async def rest() -> None:
+            for task in running:
+                await task
+
+        def go_on() -> None:
+            try:
+                loop.run_until_complete(rest())
+            finally:
+                loop.close()
+
+        return go_on
 
     async def turn(self) -> None:
         """Let other tasks run."""

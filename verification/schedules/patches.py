@@ -93,8 +93,14 @@ def _sleep(seconds: float) -> None:
     Primitive.scheduler.sleep(seconds)
 
 
+class NoThreadError(RuntimeError):
+    """As there are too many threads."""
+
+
 def _start_new_thread(target: Callable[..., None], args: tuple[Any, ...]) -> int:
     scheduler = Primitive.scheduler
+    if scheduler.starved and scheduler.random.random() < 0.5:  # noqa: PLR2004 - half
+        raise NoThreadError
     scheduler.spawn("helper", partial(target, *args))
     scheduler.pause("a thread is started")
     return 0

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from .scenarios import Kind
     from .tracing import Grain
 
-ENOUGH = 4000
+ENOUGH = 6000
 """Seeds within which each fault is to be found."""
 
 

@@ -76,6 +76,10 @@ class Loop:
     """When it ends although tasks wait; None if it runs until they are done."""
     kept: bool = False
     """Whether what it leaves behind is kept, and not collected at once."""
+    interlude: tuple[Pauses, Visits] | None = None
+    """When the loop pauses, and what its thread does then."""
+    moves: bool = False
+    """Whether it goes on in another thread."""
 
 
 @dataclass(frozen=True)
@@ -85,14 +89,19 @@ class Scenario:
     kind: Kind
     threads: tuple[Visits, ...]
     loops: tuple[Loop, ...]
+    starved: bool = False
+    """Whether now and then no thread can be started."""
 
     def __str__(self) -> str:
         """Tell it, a line for each visit."""
-        lines = [f"{self.kind}"]
+        lines = [f"{self.kind}{', starved' if self.starved else ''}"]
         for visits in self.threads:
             lines += ["  thread", *(f"    {visit}" for visit in visits)]
         for loop in self.loops:
-            lines.append(f"  {loop.flavour}, closed={loop.closed}, kept={loop.kept}")
+            lines += [
+                f"  {loop.flavour}, closed={loop.closed}, kept={loop.kept}",
+                f"    interlude={loop.interlude}, moves={loop.moves}",
+            ]
             for visits in loop.tasks:
                 lines += ["    task", *(f"      {visit}" for visit in visits)]
         return "\n".join(lines)
@@ -123,6 +132,8 @@ class _Grammar:
         self._loops = 1
         self._eager = random.random() < 0.5  # noqa: PLR2004 - half of them
         """Whether nobody does anything else before."""
+        self._hasty = random.random() < 0.3  # noqa: PLR2004 - a third
+        """Whether nobody has any patience, so that much is taken back."""
         self._patience = random.choice((0.001, 0.02, 0.3))
 
     def scenario(self) -> Scenario:
@@ -135,7 +146,8 @@ class _Grammar:
         numbers = (first, tasks - first)[: self._loops]
         threads = tuple(self._visits(in_task=False) for _ in range(actors - tasks))
         loops = tuple(self._loop(number) for number in numbers)
-        return Scenario(self._kind, threads, loops)
+        starved = self._random.random() < 0.1  # noqa: PLR2004 - few
+        return Scenario(self._kind, threads, loops, starved)
 
     def _loop(self, tasks: int) -> Loop:
         trio = HAVE_TRIO and self._random.random() < 0.3  # noqa: PLR2004 - a third
@@ -143,7 +155,20 @@ class _Grammar:
         closed = self._pauses(1, 5) if self._random.random() < 0.2 else None  # noqa: PLR2004 - a fifth
         # Those of the kind "async" leave the queue when somebody else needs them to.
         kept = self._random.random() < 0.5 and not self._of_one_loop  # noqa: PLR2004 - half
-        return Loop("trio" if trio else "asyncio", visits, closed, kept)
+        if trio:
+            return Loop("trio", visits, closed)
+        if closed is not None or self._of_one_loop or self._random.random() < 0.7:  # noqa: PLR2004 - most
+            return Loop("asyncio", visits, closed, kept)
+        # One that blocks for ever must know the tasks of its loop by its thread; and
+        # what is re-entrant belongs to the thread.
+        moves = not self._bold and self._kind != "rlock" and self._random.random() < 0.5  # noqa: PLR2004 - half
+        blocks = tuple(self._block() for _ in range(self._random.randint(0, 2)))
+        interlude = self._pauses(1, 5), blocks
+        return Loop("asyncio", visits, None, kept, interlude, moves)
+
+    def _block(self) -> Visit:
+        timeout = None if self._may_block_for_ever() else self._timeout()
+        return Visit("block", timeout, (), self._pauses(0, 2))
 
     def _visits(self, *, in_task: bool) -> Visits:
         number = self._random.randint(1, 3)
@@ -153,7 +178,7 @@ class _Grammar:
         draw = self._random.random
         ways: list[Way] = ["enter", "enter", "enter", "hold", "try"]
         if in_task and not self._of_one_loop:
-            ways += ["block"]
+            ways += ["block"] * (3 if self._hasty else 1)
         if self._semaphore and self._bold and "try" in ways:
             ways.remove("try")  # who has tried releases by itself, and no one can tell
         way = self._random.choice(ways)
@@ -174,11 +199,14 @@ class _Grammar:
         return Visit(way, timeout, before, inside, again, cancelled)
 
     def _may_block_for_ever(self) -> bool:
-        return self._bold and (not self._semaphore or self._loops == 1)
+        return (
+            self._bold and not self._hasty and (not self._semaphore or self._loops == 1)
+        )
 
     def _timeout(self) -> float:
         # Each another one: of two deadlines at once nobody says which is the first.
-        return self._random.choice((0.0, 1.0, 1.0, 1.0)) * self._seconds()
+        many = 1 if self._hasty else 3
+        return self._random.choice((0.0, *(1.0,) * many)) * self._seconds()
 
     def _seconds(self) -> float:
         return self._random.uniform(0.0001, self._patience)

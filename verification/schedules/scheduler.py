@@ -70,6 +70,8 @@ class Scheduler:
         self.failure: str | None = None
         self.trace: list[str] = []
         """Every switch: who runs from then on, and where it stopped who ran before."""
+        self.starved = False
+        """Whether the locks cannot always start threads."""
         self.at_rest: Callable[[], str | None] = lambda: None
         """Asked for a complaint whenever nobody can run before time has passed."""
         self._tracer = tracer
