@@ -61,6 +61,7 @@ def test_asyncio_as_it_tells_of_its_tasks_since_python_3_12(
     section = Section()
 
     async def one() -> None:
+        assert _parking.current_actor() is asyncio.current_task()
         for way_in in (thing, thing.hold()):
             async with way_in:
                 with section:
