@@ -33,7 +33,7 @@ _ON_FIRST_USE = tuple(
     f"anylock._bridge.{name}" for name in ("lock", "rlock", "semaphore")
 )
 """What a lock imports when its first task comes: a child that is forked amid that would
-inherit half a module."""
+inherit half a module. And trio takes long, while the others are at work."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,8 @@ def _settle(stage: Stage, place: str) -> Crew:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what it means
     if DUMP is not None:
         faulthandler.register(DUMP, all_threads=True)
-    for module in _ON_FIRST_USE:
+    libraries = {loop.library for cast in plan.cast for loop in cast.loops}
+    for module in (*_ON_FIRST_USE, *libraries):
         import_module(module)
     # That there are other threads when a process forks is the point here.
     warnings.simplefilter("ignore", DeprecationWarning)
