@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import _thread
 import asyncio
+import importlib
 import os
 import threading
 from collections import OrderedDict
@@ -17,7 +18,7 @@ from anyio.lowlevel import checkpoint
 from anylock import ThreadLock, make_lock, make_semaphore
 from anylock._bridge import queue
 from anylock._bridge.steps import Steps
-from anylock._parking import AsyncioWaiter
+from anylock._parking import AsyncioWaiter, TrioWaiter
 from backends import ASYNCIO, Backend, run
 from children import in_child
 from interruptions import Interrupted, still_works
@@ -170,6 +171,19 @@ def test_cancelled_amid_the_waking(trio: Any, monkeypatch: pytest.MonkeyPatch) -
     trio.run(main)
     assert entered
     assert_at_rest(lock)
+
+
+def test_granted_before_it_parked(trio: Any) -> None:
+    """By the helper, which was faster; it is a checkpoint nevertheless."""
+
+    async def main() -> None:
+        waiter = TrioWaiter()
+        assert waiter.grant()
+        testing = importlib.import_module("trio.testing")
+        with testing.assert_checkpoints():
+            assert await waiter.wait(None)
+
+    trio.run(main)
 
 
 # Forks

@@ -17,7 +17,7 @@ from anylock._bridge.rlock import RLockBridge
 from anylock._parking import this_thread
 from depths import held_by_a_thread, on_loan, rbridge_of
 from interruptions import Interrupted, still_works
-from staging import PATIENCE, in_thread, queued, until, waiting
+from staging import PATIENCE, helpers, in_thread, queued, until, waiting
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -130,14 +130,34 @@ def test_handler_raises_when_the_elected_is_about_to_take_the_lock(
     elected.run()
 
 
+class LateTurnstile:
+    """A turnstile through which a thread gets at the third try."""
+
+    def __init__(self, turnstile: Any) -> None:
+        self.turnstile = turnstile
+        self.thread = threading.get_ident()
+        self.tries = 0
+
+    def acquire(self, *args: Any) -> bool:
+        if threading.get_ident() == self.thread:
+            self.tries += 1
+            if self.tries < 3:
+                return False
+        taken: bool = self.turnstile.acquire(*args)
+        return taken
+
+    def release(self) -> None:
+        self.turnstile.release()
+
+
 @pytest.mark.parametrize("timeout", [-1, PATIENCE])
 def test_the_elected_tries_again(timeout: float) -> None:
-    """Whoever was in the C method already may get the lock before it."""
+    """Whoever was in front of it may hold the turnstile, and have the lock, so long."""
     tries: list[int] = []
 
     def amid(bridge: RLockBridge) -> None:
-        acquire = bridge._acquire
         me = threading.get_ident()
+        acquire, turnstile = bridge._acquire, bridge._turnstile
 
         def acquire_later(*args: Any) -> bool:
             if bridge._elected is not None and threading.get_ident() == me:
@@ -145,10 +165,13 @@ def test_the_elected_tries_again(timeout: float) -> None:
                 return len(tries) > 3 and acquire(*args)
             return acquire(*args)
 
-        bridge._acquire = acquire_later
+        until(lambda: not helpers(elected.rlock))
+        late: Any = LateTurnstile(turnstile)
+        bridge._acquire, bridge._turnstile = acquire_later, late
         assert elected.rlock.acquire(timeout=timeout)
-        bridge._acquire = acquire
+        bridge._acquire, bridge._turnstile = acquire, turnstile
         elected.rlock.release()
+        assert late.tries > 3
 
     elected = Elected(amid)
     elected.run()
