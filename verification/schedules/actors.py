@@ -34,6 +34,8 @@ class Section:
         self._scheduler = scheduler
         self.permits = permits
         self.visits = 0
+        self.goods = 0
+        """For those who wait for a condition."""
         self._inside: list[object] = []
 
     def enter(self, who: object) -> None:
@@ -46,6 +48,16 @@ class Section:
     def leave(self, who: object) -> None:
         """Go out."""
         self._inside.remove(who)
+
+    def has_goods(self) -> bool:
+        """Say whether there is anything to consume."""
+        return self.goods > 0
+
+    def consume(self, there: bool) -> None:  # noqa: FBT001 - as the wait has returned
+        """Consume, if the wait says that it is there."""
+        if there != self.has_goods():
+            self._scheduler.fail(f"a wait for goods returned {there}")
+        self.goods -= there
 
     def count(self, who: object) -> int:
         """Say how many of them are inside."""
@@ -141,11 +153,29 @@ class Actors:
         try:
             if visit.again:
                 with self.lock:
-                    self._pause(visit.inside)
+                    self._act(visit, who)
             else:
-                self._pause(visit.inside)
+                self._act(visit, who)
         finally:
             self.section.leave(who)
+
+    def _act(self, visit: Visit, who: object) -> None:
+        section = self.section
+        self._pause(visit.inside)
+        self.produce(visit)
+        if visit.consumes is not None:
+            section.leave(who)
+            try:
+                there = self.lock.wait_for(section.has_goods, visit.consumes)
+            finally:  # however it ends, it ends with the lock
+                section.enter(who)
+            section.consume(there)
+
+    def produce(self, visit: Visit) -> None:
+        """Produce, and notify one for each."""
+        for _ in range(visit.produces):
+            self.section.goods += 1
+            self.lock.notify()
 
 
 class _Visitor:
@@ -229,11 +259,23 @@ class _Visitor:
         try:
             if visit.again == "async with":
                 async with lock:
-                    await self.pause(visit.inside)
+                    await self._act(visit)
             elif visit.again:
                 with lock:
-                    await self.pause(visit.inside)
+                    await self._act(visit)
             else:
-                await self.pause(visit.inside)
+                await self._act(visit)
         finally:
             section.leave(self)
+
+    async def _act(self, visit: Visit) -> None:
+        lock, section = self._actors.lock, self._actors.section
+        await self.pause(visit.inside)
+        self._actors.produce(visit)
+        if visit.consumes is not None:
+            section.leave(self)
+            try:
+                there = await lock.async_wait_for(section.has_goods, visit.consumes)
+            finally:  # however it ends, it ends with the lock
+                section.enter(self)
+            section.consume(there)

@@ -9,7 +9,14 @@ from functools import partial
 from random import Random
 from typing import TYPE_CHECKING, Any
 
-from anylock import AsyncLock, AsyncSemaphore, ThreadLock, ThreadRLock, ThreadSemaphore
+from anylock import (
+    AsyncLock,
+    AsyncSemaphore,
+    ThreadCondition,
+    ThreadLock,
+    ThreadRLock,
+    ThreadSemaphore,
+)
 
 from . import inspection, loops, patches, scenarios
 from .actors import Actors, Section
@@ -29,6 +36,8 @@ _MAKERS: dict[Kind, Callable[[], Any]] = {
     "semaphore-1": partial(ThreadSemaphore, 1),
     "semaphore-2": partial(ThreadSemaphore, 2),
     "process-lock": patches.process_lock,
+    "condition": lambda: ThreadCondition(ThreadLock()),
+    "condition-rlock": ThreadCondition,
     "async-lock": AsyncLock,
     "async-semaphore-1": partial(AsyncSemaphore, 1),
     "async-semaphore-2": partial(AsyncSemaphore, 2),
@@ -90,7 +99,7 @@ def _play(scheduler: Scheduler, scenario: Scenario) -> int:
         scheduler.spawn(f"loop {number}", partial(actors.loop, loop))
     of_tasks = scenario.kind.startswith("async")
     if not of_tasks:
-        scheduler.at_rest = partial(inspection.while_all_wait, lock)
+        scheduler.at_rest = partial(inspection.while_all_wait, lock, section)
     scheduler.run()
     scheduler.starved = False
     if scheduler.failure is None:
@@ -104,7 +113,7 @@ def _look(scheduler: Scheduler, lock: Any, kind: Kind) -> None:
     permits = scenarios.permits(kind)
     for look in (
         inspection.complaints(lock, permits),
-        inspection.use(lock),
+        inspection.use(inspection.lock_of(lock)),
         inspection.complaints(lock, permits),
     ):
         for complaint in look:

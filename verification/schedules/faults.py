@@ -12,6 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from anylock._bridge import base, lock, queue, rlock, semaphore, steps
+from anylock._notices import Notices
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -97,6 +98,11 @@ def _accept_and_count_later(self: Any, waiter: Any) -> None:
     self._count()
 
 
+def _keep_the_notification(self: Any, waiter: Any) -> bool:
+    self._remove(waiter)
+    return True
+
+
 _ALL: tuple[Kind, ...] = ("lock", "rlock", "semaphore-1", "semaphore-2", "process-lock")
 _LOCKS: tuple[Kind, ...] = ("lock", "process-lock")
 _SEMAPHORES: tuple[Kind, ...] = ("semaphore-1", "semaphore-2")
@@ -155,6 +161,11 @@ FAULTS: tuple[Fault, ...] = (
         "a permit belongs to nobody for a moment",
         *(semaphore.SemaphoreBridge, "_accepted"),
         *(_accept_and_count_later, _SEMAPHORES),
+    ),
+    (
+        "who is cancelled keeps the notification",
+        *(Notices, "withdraw", _keep_the_notification),
+        ("condition", "condition-rlock"),
     ),
 )
 

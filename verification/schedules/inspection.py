@@ -15,6 +15,7 @@ from .patches import is_free, is_native
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from .actors import Section
     from .loops import Flavour
     from .scenarios import Kind
 
@@ -39,11 +40,23 @@ def granted(bridge: Any) -> list[Any]:
     return [*([] if holder is None else [holder]), *getattr(bridge, "_granted", ())]
 
 
-def while_all_wait(lock: Any) -> str | None:
+def lock_of(lock: Any) -> Any:
+    """Give the lock of a condition; others are given back."""
+    return getattr(lock, "_lock", lock)
+
+
+def while_all_wait(lock: Any, section: Section) -> str | None:
     """Tell what is wrong with a lock that nobody does anything about just now."""
-    bridge = lock._bridge
-    if bridge is None:
-        return None
+    inner = lock_of(lock)
+    if inner is not lock:
+        waiting = [it for it in lock._notices._waiters if not it.granted]
+        # If it is not free, whoever was notified may be on the way to it.
+        if waiting and section.has_goods() and is_free(inner):
+            return f"{len(waiting)} wait for {section.goods}, and nobody takes them"
+    return None if inner._bridge is None else _at_rest(inner, inner._bridge)
+
+
+def _at_rest(lock: Any, bridge: Any) -> str | None:
     if bridge._mail:
         return "steps are left in the mailbox"
     if bridge._queue and is_free(lock):
@@ -61,22 +74,28 @@ def while_all_wait(lock: Any) -> str | None:
 
 def complaints(lock: Any, permits: int) -> Iterator[str]:
     """Tell what is wrong with a lock of kind "thread" or "process" that is left."""
-    bridge = lock._bridge
-    if bridge is not None:
-        for name in ("_queue", "_cohorts", "_mail", "_helping", "_granted", "_moving"):
-            if getattr(bridge, name, None):
-                yield f"{name} is {getattr(bridge, name)!r}"
-        if getattr(bridge, "_held", None) and bridge.permits:
-            yield f"_held is {bridge._held!r}"
-        for name in ("holder", "_elected"):
-            if getattr(bridge, name, None) is not None:
-                yield f"{name} is {getattr(bridge, name)!r}"
-        if hasattr(bridge, "_lent") and bridge._lent.by is not None:
-            yield f"the inner lock is still that of {bridge._lent.by!r}"
-    if lock.locked():
+    inner = lock_of(lock)
+    if inner is not lock and len(lock._notices):
+        yield f"{len(lock._notices)} wait to be notified"
+    if inner._bridge is not None:
+        yield from _left_behind(inner._bridge)
+    if inner.locked():
         yield "it is locked"
-    elif getattr(lock, "value", permits) != permits:
-        yield f"{lock.value} permits are left of {permits}"
+    elif getattr(inner, "value", permits) != permits:
+        yield f"{inner.value} permits are left of {permits}"
+
+
+def _left_behind(bridge: Any) -> Iterator[str]:
+    for name in ("_queue", "_cohorts", "_mail", "_helping", "_granted", "_moving"):
+        if getattr(bridge, name, None):
+            yield f"{name} is {getattr(bridge, name)!r}"
+    if getattr(bridge, "_held", None) and bridge.permits:
+        yield f"_held is {bridge._held!r}"
+    for name in ("holder", "_elected"):
+        if getattr(bridge, name, None) is not None:
+            yield f"{name} is {getattr(bridge, name)!r}"
+    if hasattr(bridge, "_lent") and bridge._lent.by is not None:
+        yield f"the inner lock is still that of {bridge._lent.by!r}"
 
 
 def use(lock: Any) -> Iterator[str]:

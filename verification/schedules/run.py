@@ -117,12 +117,12 @@ def _tell(outcome: Outcome, chosen: argparse.Namespace) -> None:
     if not chosen.keep_going:
         _replay(outcome)
     else:
-        print(f"{outcome.scenario.kind}: {_first_line(outcome)}")
+        print(f"{outcome.scenario.kind}: {_in_short(outcome)}")
 
 
-def _first_line(outcome: Outcome) -> str:
+def _in_short(outcome: Outcome) -> str:
     lines = (outcome.failure or "").strip().splitlines()
-    return f"{lines[0]} ... {lines[-1]}" if len(lines) > 1 else "".join(lines)
+    return lines[-1] if "Traceback" in lines[0] else lines[0]
 
 
 def _replay(outcome: Outcome) -> bool:
@@ -142,7 +142,7 @@ def _test_itself(faults: Sequence[Fault]) -> bool:
             missed += 1
             print(f"NOT FOUND in {tries} seeds: {name}")
         else:
-            print(f"found by {tries} seeds: {name} ({_first_line(found)[:60]})")
+            print(f"found by {tries} seeds: {name} ({_in_short(found)[:60]})")
     return missed > 0
 
 

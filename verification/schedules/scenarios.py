@@ -6,7 +6,7 @@ makes one to three *visits* to the lock.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from .loops import HAVE_TRIO
@@ -20,6 +20,8 @@ Kind = Literal[
     "semaphore-1",
     "semaphore-2",
     "process-lock",
+    "condition",
+    "condition-rlock",
     "async-lock",
     "async-semaphore-1",
     "async-semaphore-2",
@@ -31,12 +33,14 @@ KINDS: tuple[Kind, ...] = (
     "semaphore-1",
     "semaphore-2",
     "process-lock",
+    "condition",
+    "condition-rlock",
     "async-lock",
     "async-semaphore-1",
     "async-semaphore-2",
 )
 
-_SHARES = (5, 8, 3, 4, 2, 1, 1, 1)
+_SHARES = (5, 8, 3, 4, 2, 3, 3, 1, 1, 1)
 """How many scenarios of each kind there are, in proportion."""
 
 Way = Literal["enter", "hold", "try", "block"]
@@ -61,6 +65,10 @@ class Visit:
     """How it is entered once more inside, if it is re-entrant."""
     cancelled: Pauses | None = None
     """When the visit is cancelled; None if never."""
+    consumes: float | None = None
+    """How long it waits inside for what others produce, if it is a condition."""
+    produces: int = 0
+    """How much it produces inside for others, who are notified."""
 
 
 Visits = tuple[Visit, ...]
@@ -124,6 +132,7 @@ class _Grammar:
         self._kind = kind
         self._of_one_loop = kind.startswith("async")
         self._semaphore = "semaphore" in kind
+        self._condition = kind.startswith("condition")
         # Whether tasks may block by 'with' without a limit. Where they do, nothing else
         # may be in the way that really is a deadlock: a task that has tried and does
         # not let go while its loop is blocked; two loops that wait for each other's
@@ -146,13 +155,17 @@ class _Grammar:
         numbers = (first, tasks - first)[: self._loops]
         threads = tuple(self._visits(in_task=False) for _ in range(actors - tasks))
         loops = tuple(self._loop(number) for number in numbers)
-        starved = self._random.random() < 0.1  # noqa: PLR2004 - few
+        # A wait for a condition could not end with the lock.
+        starved = not self._condition and self._random.random() < 0.1  # noqa: PLR2004 - few
         return Scenario(self._kind, threads, loops, starved)
 
     def _loop(self, tasks: int) -> Loop:
         trio = HAVE_TRIO and self._random.random() < 0.3  # noqa: PLR2004 - a third
         visits = tuple(self._visits(in_task=True) for _ in range(tasks))
         closed = self._pauses(1, 5) if self._random.random() < 0.2 else None  # noqa: PLR2004 - a fifth
+        if self._condition:
+            # Who is closed while it waits need not have the lock when it leaves.
+            return Loop("trio" if trio else "asyncio", visits)
         # Those of the kind "async" leave the queue when somebody else needs them to.
         kept = self._random.random() < 0.5 and not self._of_one_loop  # noqa: PLR2004 - half
         if trio:
@@ -189,14 +202,20 @@ class _Grammar:
         if way == "try" and self._bold and in_task:
             inside = ()
         again: Literal["with", "async with"] | None = None
-        if self._kind == "rlock" and draw() < 0.4:  # noqa: PLR2004 - many
+        if self._kind in {"rlock", "condition-rlock"} and draw() < 0.4:  # noqa: PLR2004 - many
             async_too = in_task and way != "block"
             again = "async with" if async_too and draw() < 0.5 else "with"  # noqa: PLR2004 - half
         cancelled = None
-        if in_task and draw() < 0.35:  # noqa: PLR2004 - a third
+        if in_task and draw() < (0.6 if self._condition else 0.35):
             cancelled = self._pauses(0, 4)
         before = () if self._eager else self._pauses(0, 2)
-        return Visit(way, timeout, before, inside, again, cancelled)
+        visit = Visit(way, timeout, before, inside, again, cancelled)
+        if not self._condition or way == "block":
+            return visit
+        # Who has tried in a task has it as its thread, and cannot wait as a task.
+        if draw() < 0.5 and not (in_task and way == "try"):  # noqa: PLR2004 - half
+            return replace(visit, consumes=self._seconds() + 0.01, inside=())
+        return replace(visit, produces=self._random.randint(1, 2))
 
     def _may_block_for_ever(self) -> bool:
         return (
