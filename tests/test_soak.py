@@ -246,6 +246,20 @@ def seed_with(subject: Subject, wanted: Callable[[Plan], bool]) -> str:
         SUBJECTS["thread"] = before
 
 
+def soak_with(kind: str, label: str, wanted: Callable[[Plan], bool]) -> str:
+    """Run one round of a sound subject, planned as it is wanted; return the summary."""
+    for seed in range(10_000):
+        plan = next(plans(seed, [kind], 1.0))
+        if plan.subject.label == label and wanted(plan):
+            break
+    else:
+        pytest.fail("there is no such plan")
+    options = ("--seconds=1", f"--kind={kind}", f"--seed={seed}")
+    done = run_alone("-m", "anylock", "soak", *options)
+    assert done.returncode == 0, f"{plan}: {done.stdout}{done.stderr}"
+    return done.stdout
+
+
 def soak_of(name: str, seed: str, patience: str = "20") -> tuple[int, str, str]:
     """Run one round of a broken subject."""
     done = run_alone(
@@ -317,6 +331,39 @@ def test_a_child_that_hangs_is_found_out() -> None:
     assert status == VIOLATED, out + err
     assert "a forked child failed, with status 256; see above" in err
     assert "LockTimeout" in err
+
+
+# The faults, in a round of each.
+
+
+def number(summary: str, row: str) -> int:
+    found = re.search(rf"{row} +│ +([\d,]+)", summary)
+    assert found is not None
+    return int(found[1].replace(",", ""))
+
+
+@pytest.mark.parametrize("kind", ["thread", "process"])
+def test_a_round_with_signals(kind: str) -> None:
+    def storms(plan: Plan) -> bool:
+        return any(cast.storm is not None for cast in plan.cast)
+
+    assert number(soak_with(kind, "lock", storms), "signal") > 0
+
+
+@pytest.mark.parametrize("label", ["lock", "lock, reset after fork", "rlock"])
+def test_a_round_with_forks(label: str) -> None:
+    def forks(plan: Plan) -> bool:
+        return plan.forks and several_threads(plan)
+
+    assert number(soak_with("thread", label, forks), "fork") > 0
+
+
+def test_a_round_with_processes_that_end() -> None:
+    def ends(plan: Plan) -> bool:
+        early = any(cast.life is not None for cast in plan.cast)
+        return early and plan.forks and plan.start_method == "fork"
+
+    soak_with("process", "lock", ends)
 
 
 # The record.
