@@ -41,7 +41,8 @@ def _flat(text: str) -> str:
 
 def stale(model: Path) -> tuple[int, list[str]]:
     """Count what a model quotes, and say which of it the code does not have."""
-    count, complaints = 0, []
+    count = 0
+    complaints: list[str] = []
     for number, line in enumerate(model.read_text(encoding="utf-8").splitlines(), 1):
         quote = _QUOTE.search(line)
         if quote is None:
