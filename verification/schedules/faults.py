@@ -89,10 +89,6 @@ def _serve_one(self: Any) -> None:
         self._grant()
 
 
-def _not_busy_meanwhile(self: Any) -> bool:
-    return self._in_use() or bool(self._queue)
-
-
 def _accept_and_count_later(self: Any, waiter: Any) -> None:
     self._granted.pop(waiter, None)
     self._count()
@@ -152,10 +148,6 @@ FAULTS: tuple[Fault, ...] = (
         "no helper for a permit while a task holds another one",
         *(semaphore.SemaphoreBridge, "_summon_helper"),
         *(_help_only_without_tasks, _SEMAPHORES),
-    ),
-    (
-        "not busy while a waiter is on its way into the queue",
-        *(base.Bridge, "busy", property(_not_busy_meanwhile), _ALL),
     ),
     (
         "a permit belongs to nobody for a moment",

@@ -68,7 +68,7 @@ def process_lock() -> Any:
     """Make a `ProcessLock` whose semaphore is of the scheduler."""
     from anylock import ProcessLock  # noqa: PLC0415 - not before its module is patched
 
-    lock: Any = ProcessLock(context=multiprocessing.get_context("spawn"))
+    lock: Any = ProcessLock(context=multiprocessing.get_context("fork"))
     lock._semlock = SemLock(1)  # noqa: SLF001 - the semaphore underneath
     lock._use_native()  # noqa: SLF001 - its methods are in the slots
     return lock
