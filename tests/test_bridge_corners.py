@@ -115,6 +115,26 @@ def test_who_was_left_behind_among_its_like_is_passed_over(
     run(backend, main)
 
 
+def test_who_comes_amid_the_release_is_seen() -> None:
+    """It found the lock taken, and left its step to who was about to leave."""
+    lock = make_lock("thread")
+    use_in_a_task(lock)
+    bridge = bridge_of(lock)
+    release = bridge._release
+    done: list[str] = []
+
+    def release_and_be_asked() -> None:
+        release()
+        bridge._mail.append(lambda: done.append("theirs"))
+
+    acquire(lock)
+    bridge._release = release_and_be_asked
+    bridge.dispose()
+    bridge._release = release
+    assert done == ["theirs"]
+    assert_at_rest(lock)
+
+
 def test_granted_again_before_it_slept(monkeypatch: pytest.MonkeyPatch) -> None:
     """The grant was taken back, and comes from another thread as it lies down."""
 

@@ -23,7 +23,7 @@ import pytest
 
 from anylock import Lock, __version__, make_lock
 from anylock.__main__ import INTERRUPTED, main
-from anylock._demo import command, demo, display, runs, section, texts
+from anylock._demo import command, demo, display, processes, runs, section, texts
 from anylock._demo.display import progress
 from anylock._demo.processes import WorkerDiedError, run_workers
 from anylock._demo.runs import Job, RunFailedError, count
@@ -609,6 +609,22 @@ def test_workers_work() -> None:
 def test_workers_are_ended_when_one_raises() -> None:
     with pytest.raises(LookupError, match="no work today"):
         run_workers(SPAWN, work_on, (), ["for ever", "raise"], lambda: True)
+
+
+def test_a_worker_tells_what_it_raised(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Here in this process: the parent of a real one ends it when it has heard."""
+
+    def keep_handler(*_args: object) -> None:
+        pass
+
+    monkeypatch.setattr(signal, "signal", keep_handler)
+    ours, theirs = multiprocessing.Pipe()
+    with ours:
+        ours.send("raise")
+        processes._obey(theirs, [], work_on, ())
+        told = [ours.recv() for _ in range(3)]
+    assert told[:2] == [processes._READY, processes._REPORT]
+    assert isinstance(told[2], LookupError)
 
 
 def test_workers_are_ended_when_one_dies() -> None:
