@@ -474,7 +474,9 @@ init {
 #endif
     run Thread(true);
     run Task(1, CANCEL);
+#ifndef RELEASE
     run Task(2, 0);
+#endif
     run Task(3, CLOSE)
   }
   _nr_pr == 3 && !IN_MAIL && !helping;

@@ -104,6 +104,14 @@ RUNS = [
         SAFE,
     ),
     Run("bridge", "NO_TURNSTILE_TURNS", ("-DTURNS", "-DFAULT_NO_TURNSTILE"), "", FAIR),
+    Run("async_lock", "4 tasks, 2 loops", (), ONE_AT_A_TIME),
+    *_faults(
+        "async_lock",
+        dict.fromkeys(
+            ("FORGET_CANCELLED", "RELEASE_FIRST", "GRANT_TO_CLOSED", "NO_PASS_ON"), ""
+        ),
+        SAFE,
+    ),
     Run("semaphore", "2 permits", (), ONE_AT_A_TIME),
     *_faults(
         "semaphore",
