@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sys
 from collections import OrderedDict
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NoReturn, TypeVar
 
@@ -173,8 +174,12 @@ class AsyncBase:
         """Take back what was the waiter's, which does not want it any more."""
         raise NotImplementedError  # pragma: no cover - abstract
 
-    def _forget(self, waiter: Waiter) -> None:
-        """Note that what was promised to the waiter goes to somebody else."""
+    def _forget(self, waiter: Waiter) -> bool:
+        """Note that what was promised to the waiter goes to somebody else.
+
+        Returns:
+            Whether that is for the caller to do; a signal handler may have done it.
+        """
         raise NotImplementedError  # pragma: no cover - abstract
 
     def _keep(self) -> None:
@@ -238,16 +243,18 @@ class AsyncBase:
         while self._waiters:
             waiter, _ = self._waiters.popitem(last=False)
             self._promise(waiter)
-            if waiter.grant():
+            # Else its event loop is closed.
+            if waiter.grant() or not self._forget(waiter):
                 return
-            self._forget(waiter)  # its event loop is closed
         self._keep()
 
     def _check_loop(self, waiter: AsyncioWaiter | TrioWaiter, holder: Any) -> None:
         """Refuse to wait behind another event loop; the waiter is queued already."""
         waiters = self._waiters
         while waiters:
-            first: Any = next(iter(waiters))
+            first = first_of(waiters)
+            if first is None:
+                return
             loop = _parking.loop_of(holder) if first is waiter else first.loop
             if loop is None or loop is waiter.loop:
                 return
@@ -314,6 +321,14 @@ class AsyncBase:
             f"started"
         )
         raise TypeError(message)
+
+
+def first_of(waiters: OrderedDict[Waiter, None]) -> Any:
+    """Return who came first, or None."""
+    while True:
+        # A signal handler may change them between the two calls: look again.
+        with suppress(RuntimeError):
+            return next(iter(waiters), None)
 
 
 def within(blocking: bool, timeout: float | None) -> float | None:  # noqa: FBT001

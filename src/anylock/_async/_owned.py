@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from anylock._parking import AsyncioWaiter, TrioWaiter, Waiter
 
 
+_PASSED_ON = object()
+"""Stands for the owner while the lock goes from somebody who is gone to the next."""
+
+
 class AsyncOwned(AsyncBase):
     """A lock of one owner."""
 
@@ -64,8 +68,12 @@ class AsyncOwned(AsyncBase):
     def _refuse(self, waiter: Waiter) -> None:  # noqa: ARG002 - there is only one
         self._pass_on()
 
-    def _forget(self, waiter: Waiter) -> None:
-        pass  # whoever is promised it next takes the place
+    def _forget(self, waiter: Waiter) -> bool:
+        if self._owner is not waiter:
+            return False
+        # Not free: whoever is promised it next takes the place.
+        self._owner = _PASSED_ON
+        return True
 
     def _keep(self) -> None:
         self._owner = None
@@ -75,7 +83,11 @@ class AsyncOwned(AsyncBase):
 
     def _pass_over_the_gone(self) -> None:
         owner = self._owner
-        if isinstance(owner, _parking.Waiter) and owner.lost_its_loop():
+        if (
+            isinstance(owner, _parking.Waiter)
+            and owner.lost_its_loop()
+            and self._forget(owner)
+        ):
             owner.granted = False
             self._pass_on()
 

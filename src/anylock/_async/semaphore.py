@@ -7,7 +7,13 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from anylock import _parking
-from anylock._async._base import AsyncBase, still_runs, within, would_deadlock
+from anylock._async._base import (
+    AsyncBase,
+    first_of,
+    still_runs,
+    within,
+    would_deadlock,
+)
 from anylock._errors import SemaphoreOverReleased
 from anylock._hold import checked_count, checked_value
 from anylock._parking import ACTORS_ARE_SNAPSHOTS, asyncio_actor, same_actor
@@ -208,9 +214,9 @@ class AsyncSemaphore(AsyncBase):
             self._granted = OrderedDict()
         self._granted[waiter] = None
 
-    def _forget(self, waiter: Waiter) -> None:
-        if self._granted:
-            self._granted.pop(waiter, None)
+    def _forget(self, waiter: Waiter) -> bool:
+        granted = self._granted
+        return granted is not None and granted.pop(waiter, granted) is None
 
     def _accept(self, waiter: Waiter, actor: Any) -> None:
         self._arrived(waiter)
@@ -239,8 +245,7 @@ class AsyncSemaphore(AsyncBase):
 
     def _arrived(self, waiter: Waiter) -> bool:
         """Forget that it is on its way; False if its permit was taken back."""
-        granted = self._granted
-        known = granted is not None and granted.pop(waiter, granted) is None
+        known = self._forget(waiter)
         self._settle()
         return known
 
@@ -253,8 +258,8 @@ class AsyncSemaphore(AsyncBase):
     def _pass_over_the_gone(self) -> None:
         # Those of a loop that was closed come before those of the next one.
         while self._granted:
-            waiter = next(iter(self._granted))
-            if not waiter.lost_its_loop():
+            waiter = first_of(self._granted)
+            if waiter is None or not waiter.lost_its_loop():
                 return
             if self._arrived(waiter):
                 self._pass_on()

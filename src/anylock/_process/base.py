@@ -10,6 +10,7 @@ from threading import TIMEOUT_MAX
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
+from anylock._blocking import acquired
 from anylock._bridged import Bridged
 
 if TYPE_CHECKING:
@@ -60,8 +61,8 @@ class BridgedSemLock(Bridged[B]):
             if bridge is not None:
                 wait = None if timeout is None else max(0.0, min(timeout, TIMEOUT_MAX))
                 return bridge.block(wait, self.name) if block else bridge.try_block()
-        acquired: bool = self._semlock.acquire(block, timeout)
-        return acquired
+        got: bool = self._semlock.acquire(block, timeout)
+        return got
 
     def __enter__(self) -> bool:
         """Acquire the lock, blocking this thread; True, as from `multiprocessing`.
@@ -69,7 +70,10 @@ class BridgedSemLock(Bridged[B]):
         Raises:
             WouldDeadlock: A task of this very thread's event loop holds the lock.
         """
-        return self.acquire()
+        bridge = self._careful_bridge()
+        if bridge is None:  # the tasks have left since `with` looked this method up
+            return acquired(self._semlock.acquire, self._semlock.release)
+        return bridge.block(None, self.name)
 
     def locked(self) -> bool:
         """Say whether who wants it at this moment would have to wait."""

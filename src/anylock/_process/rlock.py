@@ -77,6 +77,15 @@ class CarefulProcessRLock(BridgedSemLock["RLockBridge"], synchronize.RLock):
             block = bool(block)  # as the C method does, since then
         return super().acquire(block, timeout, blocking=blocking)
 
+    def __enter__(self) -> bool:
+        """Acquire the lock, blocking this thread; True, as from `multiprocessing`.
+
+        Raises:
+            WouldDeadlock: As `acquire` does.
+        """
+        _ = self._native_ways.enter  # as above
+        return super().__enter__()
+
     def _careful_bridge(self) -> RLockBridge | None:
         return self._live_bridge() if self._orphaned else super()._careful_bridge()
 

@@ -302,10 +302,11 @@ class ThreadCondition:
         lock = self._guts
         if not isinstance(self._lock, ThreadRLock) or not lock._held_by_thread():  # noqa: SLF001
             await lock._take_back(kept)  # noqa: SLF001
+            return
         # To the lock, this task might be the one that holds it by `with`, and be about
         # to wait for itself. It is not: so it may wait, as if there were a limit.
-        elif await lock._enter_task_within(TIMEOUT_MAX):  # noqa: SLF001
-            lock._live_bridge().depth = kept[0] - 1  # noqa: SLF001
+        await lock._enter_task_within(TIMEOUT_MAX)  # noqa: SLF001
+        lock._live_bridge().depth = kept[0] - 1  # noqa: SLF001
 
     def _close(self, kept: tuple[int, object]) -> None:
         # The task is closed and cannot wait for the lock. If that is not to be had at

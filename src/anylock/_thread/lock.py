@@ -6,6 +6,7 @@ import _thread
 from threading import TIMEOUT_MAX
 from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
+from anylock._blocking import acquired
 from anylock._bridged import Bridged, NativeSlots
 from anylock._errors import LockNotHeldError
 from anylock._hold import checked_name
@@ -64,8 +65,8 @@ class CarefulThreadLock(Bridged["LockBridge"]):
             WouldDeadlock: A task of this very thread's event loop holds the lock.
         """
         bridge = self._careful_bridge()
-        if bridge is None:
-            return self._inner.__enter__()
+        if bridge is None:  # the tasks have left since `with` looked this method up
+            return acquired(self._inner.acquire, self._inner.release)
         return bridge.block(None, self.name)
 
     def release(self) -> None:

@@ -8,6 +8,7 @@ from functools import partial
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
+from anylock._blocking import acquired
 from anylock._bridged import Bridged, NativeSlots
 from anylock._errors import LockNotHeldError
 from anylock._hold import checked_name
@@ -58,8 +59,8 @@ class CarefulThreadRLock(Bridged["RLockBridge"]):
         native = self._native_ways.acquire  # to be asked by every thread; see there
         bridge = self._careful_bridge()
         if bridge is None:
-            acquired: bool = native(blocking, timeout)
-            return acquired
+            got: bool = native(blocking, timeout)
+            return got
         # Whatever is odd about the arguments, the C method shall say so; not that of
         # the inner lock, which a task of this thread may have.
         _thread.allocate_lock().acquire(blocking, timeout)
@@ -73,7 +74,11 @@ class CarefulThreadRLock(Bridged["RLockBridge"]):
         Raises:
             WouldDeadlock: Another task of this very thread's event loop holds it.
         """
-        return self.acquire()
+        native = self._native_ways.acquire  # as above
+        bridge = self._careful_bridge()
+        if bridge is None:  # the tasks have left since `with` looked this method up
+            return acquired(native, self._inner.release)
+        return bridge.block(None, self.name)
 
     def release(self) -> None:
         """Leave the lock once, as the task or else the thread that holds it.

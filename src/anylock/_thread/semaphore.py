@@ -35,6 +35,8 @@ def _took(
 ) -> bool:
     # The permit is noted from C, so that a signal handler that raises loses none.
     taken: list[object] = []
+    # Not with a time-out of 0: that may oversleep as well, see above.
+    blocking = blocking and timeout != 0
     try:
         taken.extend(map(permits.get, (blocking,), (timeout,)))
     except Empty:

@@ -167,11 +167,10 @@ def cancelled_behind_thread(stage: Stage) -> None:
         second = InTask(stage, lock, "the next task") if with_another else None
         first.cancel()
         late = InTask(stage, lock.hold(SHORT))
-        try:
-            stage.result(late.outcome, f"hold({SHORT}) should have given up")
-            stage.fail(f"hold({SHORT}) ended without LockTimeout")
-        except LockTimeout:
-            pass
+        given_up = f"hold({SHORT}) should have given up"
+        stage.expect_error(
+            LockTimeout, f"hold({SHORT})", stage.result, late.outcome, given_up
+        )
         thread.finish()
         if second is not None:
             second.expect_inside("after the thread had left")
