@@ -23,6 +23,7 @@ from anylock.testing import (
     check_lock,
     check_semaphore,
 )
+from anylock.testing._cancellation import hold_up_the_loop
 from anylock.testing._stage import Backend, Broken, LoopThread, Stage
 from broken_locks import OpenToTasks
 from reference_family import ReferenceCondition, ReferenceRLock, ReferenceSemaphore
@@ -269,6 +270,19 @@ class SlowToSay(ReferenceLock):
 def test_a_lock_may_be_free_a_moment_later() -> None:
     """As one that was passed on by way of a thread."""
     check_rule(check_lock, SlowToSay, "loops_in_turn")
+
+
+class SlowToEnter(ReferenceCondition):
+    """Stops the event loop at the way in, as a busy machine does."""
+
+    async def __aenter__(self) -> object:
+        hold_up_the_loop()
+        return await super().__aenter__()
+
+
+def test_a_wait_may_be_over_before_anybody_notifies() -> None:
+    """Who waited has the lock again then, and is not to keep it."""
+    check_rule(check_condition, SlowToEnter, "notified_at_timeout", patience=2)
 
 
 class RefusesOnce(ReferenceSemaphore):

@@ -215,7 +215,8 @@ class Bridge(Waiting):
         Raises:
             WouldDeadlock: A task of this very thread holds the lock.
         """
-        self._pass_over_the_gone()
+        if self._lost() is not None:
+            self._pass_over_the_gone_elsewhere()
         if (
             not self._held_here(timeout, name)
             and this_thread.marker.parks_tasks
@@ -227,6 +228,18 @@ class Bridge(Waiting):
     def _pass_over_the_gone(self) -> None:
         if self._lost() is not None:
             self._do(self._serve)
+
+    def _pass_over_the_gone_elsewhere(self) -> None:
+        # A signal handler that raises amid a step can lose the lock. No handler runs in
+        # a thread of its own; that of an event loop is not promised so much.
+        if not this_thread.marker.parks_tasks:
+            try:
+                _thread.start_new_thread(self._pass_over_the_gone, ())
+            except RuntimeError:  # no more threads, or the interpreter ends
+                pass
+            else:
+                return
+        self._pass_over_the_gone()
 
     def _block_loop_thread(self, timeout: float | None) -> bool:
         # Tasks of this thread may be queued or granted, and none of them can run

@@ -157,9 +157,11 @@ class Waiting(Steps):
     def _pass_on(self, thread: ThreadMarker) -> None:
         """Dispose of the inner lock, which somebody of that thread gave up."""
         now = monotonic()
-        if self._tenure_ends is None:
-            self._tenure_ends = now + TENURE
-        if now < self._tenure_ends:
+        # Read once: who takes another permit of a semaphore meanwhile makes it None.
+        ends = self._tenure_ends
+        if ends is None:
+            ends = self._tenure_ends = now + TENURE
+        if now < ends:
             # To wake a task of another thread takes many times as long. So it goes on
             # among the tasks of this one, until the tenure ends.
             self._grant(thread)

@@ -128,7 +128,10 @@ class SemaphoreBridge(Bridge):
 
     def _held_here(self, timeout: float | None, name: str | None) -> bool:
         # Only this thread changes its own count, so the answer stays true.
-        held = self._held.get(this_thread.marker, 0)
+        here = this_thread.marker
+        held = self._held.get(here, 0)
+        # On trio, whoever was granted one at once makes a checkpoint before it counts.
+        held += sum(w.resumed and w.thread is here for w in list(self._granted))
         if not 0 < self.permits <= held:
             return False
         if timeout is None:
@@ -174,7 +177,10 @@ class SemaphoreBridge(Bridge):
     def _summon_helper(self) -> None:
         # Where tasks have all permits it would only keep threads from the turnstile:
         # they look at the queue when they leave.
-        with_tasks = len(self._granted) + sum(list(self._held.values()))
+        # In this order: who was granted a permit and runs now holds it a moment later,
+        # and must not be counted twice. To be counted not at all costs a helper only.
+        with_tasks = sum(list(self._held.values()))
+        with_tasks += len(self._granted)
         if self._shared or not 0 < self.permits <= with_tasks:
             super()._summon_helper()
 

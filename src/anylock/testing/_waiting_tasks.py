@@ -343,7 +343,10 @@ async def notified_at_timeout(stage: Stage) -> None:
             waiting = Waiting(condition, SHORT)
             late = await crowd.join(waiting)
             behind = await crowd.join(Waiting(condition))
-            behind.leave()  # so that the other gets the lock as well
+            # So that others get the lock as well; on a busy machine its time is over
+            # already, and it is inside before us.
+            late.leave()
+            behind.leave()
             async with condition:
                 if notify_first:
                     condition.notify()
@@ -356,7 +359,6 @@ async def notified_at_timeout(stage: Stage) -> None:
                 "left",
                 what="a wait() whose time is over should have ended",
             )
-            late.leave()
             if waiting.result is not False:
                 await crowd.until_state(late, "left", what="it should have left")
                 await settle()
