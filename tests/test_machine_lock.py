@@ -19,6 +19,7 @@ from anylock._bridge.queue import Waiting
 from anylock._parking import Waiter
 from backends import ASYNCIO, TRIO, Backend, require
 from machines import (
+    HUNT,
     TINY,
     WHO,
     Machine,
@@ -384,5 +385,7 @@ def test_a_fault_is_found(
     sign: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    if kind == "thread" and not HUNT:
+        pytest.skip("which thread is faster decides, so it is for hunts: ANYLOCK_HUNT")
     fault(monkeypatch)
     assert re.search(sign, first_violation(partial(LockMachine, kind)))

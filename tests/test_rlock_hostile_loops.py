@@ -108,8 +108,8 @@ def test_with_on_the_loop_before_its_tasks(
 
 def wait_and_notify(rlock: BridgedRLock) -> None:
     """Use a condition of the stdlib, which asks the C lock whom it belongs to."""
-    module = threading if rlock.kind == "thread" else multiprocessing
-    condition: Any = module.Condition(rlock)
+    module: Any = threading if rlock.kind == "thread" else multiprocessing
+    condition = module.Condition(rlock)
     condition.notify_all()
     assert not condition.wait(0.001)
     condition.notify_all()

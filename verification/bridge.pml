@@ -512,7 +512,7 @@ inline pass_over_the_gone(h) {
 }
 
 inline block_politely() {
-  pass_over_the_gone(seen);        // _bridge/base.py:Bridge.block `self._pass_over_the_gone()`
+  pass_over_the_gone(seen);        // _bridge/base.py:Bridge.block `if self._lost() is not None:`
 #ifdef TURNS
   /* Taken and given back without a pause: that the helper gets it between two others
      is the operating system's fairness, and assumed. */

@@ -4,8 +4,6 @@ A step of a model names the code that it stands for, in a comment of this form:
 `// file.py:Class.function` and then a piece of that function between backquotes.
 """
 
-# ruff: noqa: INP001 - beside verify.py, which is a program and not a package
-
 from __future__ import annotations
 
 import ast

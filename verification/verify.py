@@ -4,8 +4,6 @@
 what there is. `--trail bridge:NO_LOOK` prints the steps that lead to the fault.
 """
 
-# ruff: noqa: INP001, S603, T201 - a program that runs other programs and prints
-
 from __future__ import annotations
 
 import argparse

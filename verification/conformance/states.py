@@ -42,7 +42,7 @@ def beside_tasks(made: Any) -> None:
     Before they go back to the C methods they ask whether the bridge is busy. It is, for
     a moment, whenever a task comes or goes, and all of them have to do right then.
     """
-    from anylock._bridge.base import Bridge  # noqa: PLC0415 - others run without it
+    from anylock._bridge.base import Bridge
 
     setattr(Bridge, "busy", True)  # noqa: B010 - to type checkers it is read-only
     lock = lock_of(made)

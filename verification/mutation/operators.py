@@ -4,8 +4,6 @@ Locks go wrong by what is not done (a helper not summoned, a flag not reset) mor
 by a `<` that should be `<=`.
 """
 
-# ruff: noqa: INP001 - a folder of scripts
-
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any

@@ -12,8 +12,6 @@ comparison seven mutants. Here each module has its tests, and a mutant that comp
 the same code as the original or as another mutant is not run.
 """
 
-# ruff: noqa: INP001, T201 - a folder of scripts, which print
-
 from __future__ import annotations
 
 import argparse

@@ -1,7 +1,5 @@
 """Tells mutants that are the same to whoever runs them."""
 
-# ruff: noqa: INP001 - a folder of scripts
-
 from __future__ import annotations
 
 import ast

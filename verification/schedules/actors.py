@@ -1,7 +1,5 @@
 """The actors of a scenario, as they visit a real lock."""
 
-# ruff: noqa: D107 - the class says what they take
-
 from __future__ import annotations
 
 import gc

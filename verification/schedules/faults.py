@@ -3,8 +3,6 @@
 What cannot find them proves nothing when it finds none.
 """
 
-# ruff: noqa: SLF001 - they are in the places of private methods
-
 from __future__ import annotations
 
 from contextlib import contextmanager

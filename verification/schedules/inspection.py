@@ -1,7 +1,5 @@
 """What is so when all actors have gone: nobody is left, and nothing is lost."""
 
-# ruff: noqa: SLF001 - this is the one place that knows what is inside of the locks
-
 from __future__ import annotations
 
 from contextlib import suppress

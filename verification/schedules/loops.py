@@ -1,7 +1,5 @@
 """Event loops that a scheduler runs: their clock is its own, and so is their order."""
 
-# ruff: noqa: D107 - the class says what they take
-
 from __future__ import annotations
 
 import asyncio
@@ -283,5 +281,5 @@ def seed_trio(random: Any) -> None:
     """Have trio shuffle its tasks by this."""
     if HAVE_TRIO:
         core: Any = importlib.import_module("trio._core._run")
-        core._ALLOW_DETERMINISTIC_SCHEDULING = True  # noqa: SLF001 - its own hook
-        core._r = random  # noqa: SLF001 - likewise
+        core._ALLOW_DETERMINISTIC_SCHEDULING = True
+        core._r = random

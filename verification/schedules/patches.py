@@ -61,16 +61,16 @@ def begin(scheduler: Scheduler) -> None:
         for module in ("queue", "rlock"):
             vars(importlib.import_module(f"anylock._bridge.{module}"))[name] = value
     bridged: Any = importlib.import_module("anylock._bridged")
-    bridged._making = RLock()  # noqa: SLF001 - made when the module was imported
+    bridged._making = RLock()
 
 
 def process_lock() -> Any:
     """Make a `ProcessLock` whose semaphore is of the scheduler."""
-    from anylock import ProcessLock  # noqa: PLC0415 - not before its module is patched
+    from anylock import ProcessLock
 
     lock: Any = ProcessLock(context=multiprocessing.get_context("fork"))
-    lock._semlock = SemLock(1)  # noqa: SLF001 - the semaphore underneath
-    lock._use_native()  # noqa: SLF001 - its methods are in the slots
+    lock._semlock = SemLock(1)
+    lock._use_native()
     return lock
 
 

@@ -1,7 +1,5 @@
 """Who runs next, and for how long: what a schedule is made of."""
 
-# ruff: noqa: D107 - the class says what they take
-
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol

@@ -4,8 +4,6 @@ They do as the C classes of the same names, for as much as the locks use of them
 they change they change without a switch in between, as C code does.
 """
 
-# ruff: noqa: D105, D107 - the class says what they take
-
 from __future__ import annotations
 
 from _thread import get_ident

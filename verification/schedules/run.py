@@ -1,7 +1,5 @@
 """The command: explores seeds, replays one, or tests itself."""
 
-# ruff: noqa: T201 - what a command does is print
-
 from __future__ import annotations
 
 import argparse

@@ -4,8 +4,6 @@ Threads and not greenlets, because what is tested asks for them: thread-locals, 
 owners of re-entrant locks, event loops that run in this thread.
 """
 
-# ruff: noqa: D107 - the class says what they take
-
 from __future__ import annotations
 
 import _thread
@@ -208,7 +206,7 @@ class Scheduler:
         return True
 
     def _stacks(self) -> str:
-        frames = sys._current_frames()  # noqa: SLF001 - the only way to see them
+        frames = sys._current_frames()
         told: list[str] = []
         for one in self._alive:
             frame = frames.get(one.ident)

@@ -6,8 +6,6 @@ others: from 3.13 on the latter is asked itself, once and for all threads. Pytho
 crashes either way, and is asked for lines only.
 """
 
-# ruff: noqa: D107 - the class says what they take
-
 from __future__ import annotations
 
 import dis
