@@ -70,3 +70,25 @@ def test_a_single_try_that_fails_is_a_checkpoint(
             raise AssertionError
 
     run(TRIO, main)
+
+
+@every_kind
+def test_closed_as_it_enters_again_it_does_not_go_on(kind: str) -> None:
+    async def main() -> None:
+        lock: Any = make_rlock(kind)
+        went_on = False
+
+        async def again() -> None:
+            nonlocal went_on
+            async with lock:
+                went_on = True
+
+        async with lock:
+            entering = again()
+            entering.send(None)
+            entering.close()
+            assert not went_on
+            assert lock.locked()
+        assert not lock.locked()
+
+    run(TRIO, main)

@@ -9,14 +9,17 @@ import asyncio
 import threading
 from typing import TYPE_CHECKING
 
+import anyio
 import pytest
 
 from anylock import WouldDeadlock
+from anylock._parking import this_thread
 from backends import ASYNCIO, run
 from children import in_child
 from permits import (
     acquire,
     at_rest,
+    bridge_of,
     bridged,
     enter,
     exit_,
@@ -24,6 +27,7 @@ from permits import (
     leave,
     make,
     queued,
+    settled,
     waiting,
 )
 from staging import PATIENCE, in_thread, until
@@ -109,3 +113,113 @@ def test_a_forked_child_leaves_alone_what_another_thread_was_granted() -> None:
         in_child(child)
         go_on.set()
     at_rest(semaphore, 1)
+
+
+@bridged
+def test_a_permit_that_was_waited_for_counts(backend: Backend, kind: LockKind) -> None:
+    """Tasks of this thread have all of them, and to wait here would never end."""
+
+    async def main() -> None:
+        semaphore = make(kind)
+        acquire(semaphore)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(enter, semaphore)
+            await queued(semaphore)
+            leave(semaphore)
+        with pytest.raises(WouldDeadlock):
+            semaphore.__enter__()
+        await exit_(semaphore)
+        at_rest(semaphore, 1)
+
+    run(backend, main)
+
+
+@bridged
+def test_who_released_by_itself_may_do_so_again(
+    backend: Backend, kind: LockKind
+) -> None:
+    """How many permits there are is not known then, so that the helper must look."""
+
+    async def main() -> None:
+        semaphore = make(kind, bounded=False)
+        await enter(semaphore)
+        semaphore.release()
+        await enter(semaphore)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(enter, semaphore)
+            await queued(semaphore)
+            leave(semaphore)  # as a thread does: nobody is told
+        await exit_(semaphore)
+        settled(semaphore, 1)
+
+    run(backend, main)
+
+
+def test_another_process_makes_a_permit(backend: Backend) -> None:
+    """Tasks of this one have all that it knows of."""
+
+    async def main() -> None:
+        semaphore = make("process", bounded=False)
+        await enter(semaphore)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(enter, semaphore)
+            await queued(semaphore)
+            in_child(semaphore.release)
+        for _ in range(2):
+            await exit_(semaphore)
+        at_rest(semaphore, 2)
+
+    run(backend, main)
+
+
+@bridged
+def test_what_another_loop_was_granted_is_not_taken_back(
+    kind: LockKind, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its task may run at any moment, whatever this loop's thread waits for."""
+    semaphore = make(kind)
+    blocked, go_on = threading.Event(), threading.Event()
+
+    async def loop() -> None:
+        async def one() -> None:
+            await enter(semaphore)
+            await exit_(semaphore)
+
+        task = asyncio.create_task(one())
+        await queued(semaphore)
+        blocked.set()
+        assert go_on.wait(PATIENCE)
+        await task
+
+    async def main() -> None:
+        monkeypatch.setattr(this_thread.marker, "parks_tasks", True)
+        assert not bridge_of(semaphore).block(0.01, None)
+
+    acquire(semaphore)
+    with in_thread(lambda: run(ASYNCIO, loop)):
+        assert blocked.wait(PATIENCE)
+        leave(semaphore)
+        until(lambda: granted(semaphore))
+        run(ASYNCIO, main)
+        assert granted(semaphore) == 1
+        go_on.set()
+    at_rest(semaphore, 1)
+
+
+@bridged
+def test_in_use_while_it_is_granted(backend: Backend, kind: LockKind) -> None:
+    """So threads that come now are careful: they let nobody be overtaken."""
+
+    async def main() -> None:
+        semaphore = make(kind, bounded=False)
+        acquire(semaphore)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(enter, semaphore)
+            await queued(semaphore)
+            leave(semaphore)
+            until(lambda: granted(semaphore) and not bridge_of(semaphore)._mail)
+            assert bridge_of(semaphore).busy
+        await exit_(semaphore)
+        at_rest(semaphore, 1)
+
+    run(backend, main)
