@@ -24,6 +24,7 @@ from permits import (
     enter,
     exit_,
     granted,
+    helping,
     leave,
     make,
     queued,
@@ -223,3 +224,45 @@ def test_in_use_while_it_is_granted(backend: Backend, kind: LockKind) -> None:
         at_rest(semaphore, 1)
 
     run(backend, main)
+
+
+def test_no_helper_where_tasks_have_all_permits(backend: Backend) -> None:
+    """It would only keep threads from the turnstile: tasks look when they leave."""
+
+    async def main() -> None:
+        semaphore = make("thread")
+        await enter(semaphore)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(enter, semaphore)
+            await queued(semaphore)
+            assert not helping(semaphore)
+            await exit_(semaphore)
+        await exit_(semaphore)
+        at_rest(semaphore, 1)
+
+    run(backend, main)
+
+
+@bridged
+def test_a_loops_thread_waits_where_anybody_may_release(
+    kind: LockKind, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """How many permits there are is not known, so that it is no deadlock for sure."""
+
+    async def main() -> None:
+        semaphore = make(kind, bounded=False)
+        await enter(semaphore)
+        semaphore.release()
+        monkeypatch.setattr(this_thread.marker, "parks_tasks", True)
+
+        def let_go() -> None:
+            until(lambda: waiting(semaphore))
+            leave(semaphore)
+
+        acquire(semaphore)
+        with in_thread(let_go):
+            assert bridge_of(semaphore).block(None, None)
+        leave(semaphore)
+        settled(semaphore, 1)
+
+    run(ASYNCIO, main)
