@@ -45,8 +45,8 @@ def run_alone(*arguments: str, **options: Any) -> subprocess.CompletedProcess[st
 
 def environment(**more: str) -> dict[str, str]:
     path = os.pathsep.join(sys.path)
-    # Not measured: the tracer takes a lock in Python code, and a fork, or a handler that
-    # raises, amid that leaves it locked.
+    # Not measured: the tracer takes a lock in Python code, and a fork amid that, or a
+    # handler that raises, leaves it locked.
     unwanted = ("FORCE_COLOR", "NO_COLOR", "COVERAGE_PROCESS")
     mine = {k: v for k, v in os.environ.items() if not k.startswith(unwanted)}
     return {**mine, "PYTHONPATH": path, "COLUMNS": "120", **more}
