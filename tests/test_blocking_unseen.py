@@ -23,6 +23,7 @@ from staging import (
     bridge_of,
     enter,
     granted,
+    in_thread,
     queued,
     use,
     waiting,
@@ -49,8 +50,13 @@ def try_to_use(lock: Lock) -> None:
     lock.release()
 
 
+def use_in_thread(lock: Lock) -> None:
+    with in_thread(lambda: use(lock)):
+        pass
+
+
 @bridged
-@pytest.mark.parametrize("comes", [try_to_use, use])
+@pytest.mark.parametrize("comes", [try_to_use, use, use_in_thread])
 def test_a_thread_passes_over_who_lost_its_loop(
     kind: LockKind, comes: Callable[[Lock], None]
 ) -> None:

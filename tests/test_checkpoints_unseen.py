@@ -28,7 +28,7 @@ every_kind = pytest.mark.parametrize("kind", ["async", "process", "thread"])
 @family
 @every_kind
 @pytest.mark.parametrize("seconds", [None, 60.0])
-def test_closed_at_the_checkpoint_it_does_not_go_on(
+def test_thrown_out_of_the_checkpoint_it_does_not_go_on(
     make: Callable[[Any], Any], kind: str, seconds: float | None
 ) -> None:
     """It has given the lock back, and is not inside."""
@@ -44,7 +44,8 @@ def test_closed_at_the_checkpoint_it_does_not_go_on(
 
         entering = one()
         entering.send(None)
-        entering.close()
+        with pytest.raises(OSError, match="thrown"):
+            entering.throw(OSError("thrown"))
         assert not went_on
         assert not lock.locked()
 
@@ -73,7 +74,7 @@ def test_a_single_try_that_fails_is_a_checkpoint(
 
 
 @every_kind
-def test_closed_as_it_enters_again_it_does_not_go_on(kind: str) -> None:
+def test_thrown_out_as_it_enters_again_it_does_not_go_on(kind: str) -> None:
     async def main() -> None:
         lock: Any = make_rlock(kind)
         went_on = False
@@ -86,7 +87,8 @@ def test_closed_as_it_enters_again_it_does_not_go_on(kind: str) -> None:
         async with lock:
             entering = again()
             entering.send(None)
-            entering.close()
+            with pytest.raises(OSError, match="thrown"):
+                entering.throw(OSError("thrown"))
             assert not went_on
             assert lock.locked()
         assert not lock.locked()
