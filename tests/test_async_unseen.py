@@ -9,14 +9,13 @@ import asyncio
 import threading
 from typing import TYPE_CHECKING, Any
 
+import pytest
 from anyio import to_thread
 
-from anylock import AsyncLock, _parking
+from anylock import AsyncLock, LockNotHeldError, _parking
 from backends import TRIO, require, run
 
 if TYPE_CHECKING:
-    import pytest
-
     from backends import Backend
 
 
@@ -63,3 +62,11 @@ def test_a_new_lock_looks_for_trio(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_parking, "trio_lowlevel", None)
     AsyncLock()
     assert _parking.trio_lowlevel is trio.lowlevel
+
+
+def test_who_does_not_hold_it_does_not_leave_it(backend: Backend) -> None:
+    async def main() -> None:
+        with pytest.raises(LockNotHeldError):
+            await AsyncLock().__aexit__(None, None, None)
+
+    run(backend, main)
