@@ -138,6 +138,18 @@ def let_all_go(thing: Any) -> None:
 def expect_refusal(
     member: str, broken: BrokenLock, library: str, made: list[Any]
 ) -> None:
+    found = refusal(member, broken, library, made, **broken.options)
+    if broken.found not in found:
+        # On a busy machine it may run out of patience before that is found.
+        patient = {**broken.options, "patience": 10.0}
+        found = refusal(member, broken, library, made, **patient)
+    assert broken.found in found
+
+
+def refusal(
+    member: str, broken: BrokenLock, library: str, made: list[Any], **options: Any
+) -> str:
+    """Return what is found to be wrong with it."""
     rules = TABLES[member]
 
     def factory(*args: Any) -> Any:
@@ -149,11 +161,11 @@ def expect_refusal(
             factory,
             backends=[library],
             without=set(rules) - {broken.rule},
-            **broken.options,
+            **options,
         )
     assert caught.value.rule == broken.rule
-    assert broken.found in caught.value.found
     assert rules[broken.rule] in str(caught.value)
+    return caught.value.found
 
 
 @pytest.mark.parametrize(("member", "broken"), ALL_BROKEN, ids=str)

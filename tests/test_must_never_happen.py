@@ -123,7 +123,7 @@ def test_grant_meets_the_end_of_a_wait_and_of_its_loop(
 
     async def first() -> None:
         first_loop.append(asyncio.get_running_loop())
-        async with lock.hold(0.05):
+        async with lock.hold(0.5):
             with section:
                 pass
 

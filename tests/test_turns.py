@@ -97,7 +97,7 @@ def test_a_permit_granted_to_a_closed_loop_is_had_by_who_waits(
         loop.run_until_complete(asyncio.sleep(0))
         assert queued(semaphore) == number + 1
     holder.run_until_complete(give_both())
-    assert queued(semaphore) == 1
+    until(lambda: queued(semaphore) == 1)  # a tenure may have ended on the way
     loops.pop(lost).close()
     tasks.pop(lost)
     for loop, task in zip(loops, tasks, strict=True):
