@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import sys
 from collections import OrderedDict
-from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NoReturn, TypeVar
 
@@ -325,10 +324,11 @@ class AsyncBase:
 
 def first_of(waiters: OrderedDict[Waiter, None]) -> Any:
     """Return who came first, or None."""
-    while True:
-        # A signal handler may change them between the two calls: look again.
-        with suppress(RuntimeError):
-            return next(iter(waiters), None)
+    try:
+        return next(iter(waiters), None)
+    except RuntimeError:
+        # A signal handler has changed them between the two calls: look again.
+        return first_of(waiters)
 
 
 def within(blocking: bool, timeout: float | None) -> float | None:  # noqa: FBT001
