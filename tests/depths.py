@@ -12,7 +12,8 @@ import pytest
 from anyio.lowlevel import checkpoint
 
 from anylock import LockNotHeldError, LockTimeout, WouldDeadlock, make_rlock
-from anylock._bridge.rlock import Loan, RLockBridge
+from anylock._bridge.loans import Loan
+from anylock._bridge.rlock import RLockBridge
 from staging import PATIENCE, all_done, bridge_of, in_thread, queued, until, waiting
 
 if TYPE_CHECKING:

@@ -79,22 +79,22 @@ class Bridged(Generic[B]):
     @property
     def name(self) -> str | None:
         """The label given to the constructor, or None."""
-        raise NotImplementedError  # pragma: no cover - abstract
+        raise NotImplementedError
 
     def _new_bridge(self) -> B:
         """Make a bridge over the inner lock; it is imported on first use by a task."""
-        raise NotImplementedError  # pragma: no cover - abstract
+        raise NotImplementedError
 
     def _use_native(self) -> None:
         """Fill the slots with the inner lock's C methods."""
-        raise NotImplementedError  # pragma: no cover - abstract
+        raise NotImplementedError
 
     def _use_careful(self) -> None:
         """Fill the slots with the careful methods."""
-        raise NotImplementedError  # pragma: no cover - abstract
+        raise NotImplementedError
 
     def _enter_within(self, timeout: float | None) -> bool:
-        raise NotImplementedError  # pragma: no cover - abstract
+        raise NotImplementedError
 
     def __exit__(
         self,
@@ -104,7 +104,7 @@ class Bridged(Generic[B]):
         /,
     ) -> None:
         """Release the lock."""
-        raise NotImplementedError  # pragma: no cover - abstract
+        raise NotImplementedError
 
     def hold(self, timeout: float | None = None) -> TimedHold[Self]:
         """Give a context manager that waits at most `timeout` seconds.

@@ -214,7 +214,7 @@ class Waiter:
 
     def _unpark(self) -> bool:
         """Let the waiter run, from any thread; False if its loop is gone."""
-        raise NotImplementedError  # pragma: no cover - abstract
+        raise NotImplementedError
 
     def _accept(self) -> bool:
         # No call between the test and the answer: a signal handler that takes the

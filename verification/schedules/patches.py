@@ -21,9 +21,16 @@ if TYPE_CHECKING:
     from .scheduler import Scheduler
 
 _MODULES = (
-    *(f"_bridge.{name}" for name in ("base", "lock", "queue", "rlock", "semaphore")),
+    *(f"_bridge.{name}" for name in ("base", "loans", "lock", "queue", "rlock")),
     *(f"_thread.{name}" for name in ("condition", "lock", "rlock", "semaphore")),
-    *("_bridge.steps", "_process.base", "_blocking", "_bridged", "_notices"),
+    *(
+        "_bridge.semaphore",
+        "_bridge.steps",
+        "_process.base",
+        "_blocking",
+        "_bridged",
+        "_notices",
+    ),
 )
 
 

@@ -64,7 +64,7 @@ class AsyncBase:
 
     async def __aenter__(self) -> None:
         """Wait for it and take it."""
-        raise NotImplementedError  # pragma: no cover - abstract
+        raise NotImplementedError
 
     async def __aexit__(
         self,
@@ -74,11 +74,11 @@ class AsyncBase:
         /,
     ) -> None:
         """Give it back; never a checkpoint."""
-        raise NotImplementedError  # pragma: no cover - abstract
+        raise NotImplementedError
 
     def release(self) -> None:
         """Give it back; never a checkpoint."""
-        raise NotImplementedError  # pragma: no cover - abstract
+        raise NotImplementedError
 
     async def acquire(
         self,
@@ -153,25 +153,25 @@ class AsyncBase:
 
     def _take(self, actor: Any) -> bool:
         """Take it for the actor if that needs no waiting."""
-        raise NotImplementedError  # pragma: no cover - abstract
+        raise NotImplementedError
 
     def _check(
         self, waiter: AsyncioWaiter | TrioWaiter, actor: Any, timeout: float | None
     ) -> None:
         """Refuse to wait if that would never end; the waiter is queued already."""
-        raise NotImplementedError  # pragma: no cover - abstract
+        raise NotImplementedError
 
     def _promise(self, waiter: Waiter) -> None:
         """Note that it is the waiter's, which has not run yet."""
-        raise NotImplementedError  # pragma: no cover - abstract
+        raise NotImplementedError
 
     def _accept(self, waiter: Waiter, actor: Any) -> None:
         """Note that the waiter runs, and has it."""
-        raise NotImplementedError  # pragma: no cover - abstract
+        raise NotImplementedError
 
     def _refuse(self, waiter: Waiter) -> None:
         """Take back what was the waiter's, which does not want it any more."""
-        raise NotImplementedError  # pragma: no cover - abstract
+        raise NotImplementedError
 
     def _forget(self, waiter: Waiter) -> bool:
         """Note that what was promised to the waiter goes to somebody else.
@@ -179,15 +179,15 @@ class AsyncBase:
         Returns:
             Whether that is for the caller to do; a signal handler may have done it.
         """
-        raise NotImplementedError  # pragma: no cover - abstract
+        raise NotImplementedError
 
     def _keep(self) -> None:
         """Note that nobody has it: nobody waits."""
-        raise NotImplementedError  # pragma: no cover - abstract
+        raise NotImplementedError
 
     def _undo(self) -> None:
         """Give back what the running actor has just taken."""
-        raise NotImplementedError  # pragma: no cover - abstract
+        raise NotImplementedError
 
     # The queue, and the ways in.
 
@@ -303,7 +303,7 @@ class AsyncBase:
 
     def _state(self) -> str:
         """Tell in the repr what is to be had."""
-        raise NotImplementedError  # pragma: no cover - abstract
+        raise NotImplementedError
 
     def __repr__(self) -> str:
         state = self._state()

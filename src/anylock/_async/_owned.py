@@ -95,7 +95,7 @@ class AsyncOwned(AsyncBase):
 
     def _held(self) -> bool:
         """Say whether the caller may wait and notify on a condition of this lock."""
-        raise NotImplementedError  # pragma: no cover - abstract
+        raise NotImplementedError
 
     def _require_held(self) -> None:
         if not self._held():

@@ -80,15 +80,15 @@ class Bridge(Waiting):
 
     def inherit(self, old: Any) -> None:
         """Take over from the bridge of the process that forked this one."""
-        raise NotImplementedError  # pragma: no cover - abstract
+        raise NotImplementedError
 
     def _in_use(self) -> bool:
         """Say whether a task holds the lock, or was granted it."""
-        raise NotImplementedError  # pragma: no cover - abstract
+        raise NotImplementedError
 
     def _refuse_deadlock(self, name: str | None) -> None:
         """Raise `WouldDeadlock` if the running task holds the lock itself."""
-        raise NotImplementedError  # pragma: no cover - abstract
+        raise NotImplementedError
 
     def _held_here(self, timeout: float | None, name: str | None) -> bool:
         """Say whether tasks of this very thread hold the lock.
@@ -96,7 +96,7 @@ class Bridge(Waiting):
         Raises:
             WouldDeadlock: They do, and to wait for them here would never end.
         """
-        raise NotImplementedError  # pragma: no cover - abstract
+        raise NotImplementedError
 
     def _accepted(self, waiter: Waiter) -> None:
         """Note that the waiter runs again, in its own thread."""
@@ -105,15 +105,15 @@ class Bridge(Waiting):
 
     def take(self) -> bool:
         """Take the lock for the running task if nobody has it or waits for it."""
-        raise NotImplementedError  # pragma: no cover - abstract
+        raise NotImplementedError
 
     def leave(self) -> bool:
         """Release the lock that a task holds; False if the caller may not."""
-        raise NotImplementedError  # pragma: no cover - abstract
+        raise NotImplementedError
 
     def give_up(self) -> None:
         """Release the lock that a task holds, whoever calls."""
-        raise NotImplementedError  # pragma: no cover - abstract
+        raise NotImplementedError
 
     def take_without_checkpoint(self) -> bool:
         """Take the lock as `take` does, unless a checkpoint is due first."""

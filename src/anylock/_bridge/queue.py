@@ -99,19 +99,19 @@ class Waiting(Steps):
 
     def _lost(self) -> Waiter | None:
         """Return somebody who was granted the lock and lost its loop since."""
-        raise NotImplementedError  # pragma: no cover - abstract
+        raise NotImplementedError
 
     def _take_back(self, blocked: BlockedThread) -> Waiter | None:
         """Take a grant back from a task that cannot run while that thread blocks."""
-        raise NotImplementedError  # pragma: no cover - abstract
+        raise NotImplementedError
 
     def _entrust(self, waiter: Waiter) -> None:
         """Note that the waiter is about to be granted the lock."""
-        raise NotImplementedError  # pragma: no cover - abstract
+        raise NotImplementedError
 
     def _distrust(self, waiter: Waiter) -> None:
         """Forget it: the waiter is gone, or does not want the lock any more."""
-        raise NotImplementedError  # pragma: no cover - abstract
+        raise NotImplementedError
 
     # The steps. They run one at a time, in whichever thread finds the bridge idle.
 
@@ -209,7 +209,7 @@ class Waiting(Steps):
 
     def _serve(self) -> None:
         """Restore the invariant: somebody is on the way to those who wait."""
-        raise NotImplementedError  # pragma: no cover - abstract
+        raise NotImplementedError
 
     def _summon_helper(self) -> None:
         if not self._queue or self._helping or self._retired:

@@ -138,11 +138,8 @@ class CarefulProcessRLock(BridgedSemLock["RLockBridge"], synchronize.RLock):
         self.release()
 
     def _new_bridge(self) -> RLockBridge:
-        from anylock._bridge.rlock import (  # noqa: PLC0415 - as said
-            ABANDONED,
-            Lent,
-            RLockBridge,
-        )
+        from anylock._bridge.loans import ABANDONED, Lent  # noqa: PLC0415 - as said
+        from anylock._bridge.rlock import RLockBridge  # noqa: PLC0415
 
         semaphore = self._semlock
         lent = Lent(semaphore.release, semaphore.release)

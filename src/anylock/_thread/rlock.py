@@ -199,11 +199,8 @@ class CarefulThreadRLock(Bridged["RLockBridge"]):
         return self.acquire(True, -1 if timeout is None else timeout)
 
     def _new_bridge(self) -> RLockBridge:
-        from anylock._bridge.rlock import (  # noqa: PLC0415 - as said
-            ABANDONED,
-            Lent,
-            RLockBridge,
-        )
+        from anylock._bridge.loans import ABANDONED, Lent  # noqa: PLC0415 - as said
+        from anylock._bridge.rlock import RLockBridge  # noqa: PLC0415
 
         inner = self._inner
         lent = Lent(inner.release, inner._release_save)  # noqa: SLF001
