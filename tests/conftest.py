@@ -12,6 +12,7 @@ from __future__ import annotations
 import _thread
 import importlib
 import multiprocessing
+import os
 import sys
 import threading
 from typing import TYPE_CHECKING, Any
@@ -48,6 +49,17 @@ def _helpers_are_measured() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(_thread, "start_new_thread", start_traced)
         yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _threads_switch_often() -> None:
+    """Switch threads after so many seconds, if that was asked for.
+
+    The default of 5 ms lets most of what takes microseconds happen undisturbed.
+    """
+    interval = os.environ.get("ANYLOCK_SWITCH_INTERVAL")
+    if interval:
+        sys.setswitchinterval(float(interval))
 
 
 @pytest.fixture(params=BACKENDS, ids=str)
