@@ -213,15 +213,19 @@ def test_handler_raises_just_when_the_lock_is_had(kind: LockKind, tasks: str) ->
         if tasks == "one gave up":
             waits[0].close()
 
+    def go() -> None:
+        goes.set()
+        with lock:
+            wait_for_the_signal()  # should it not have been sent yet
+
     old = signal.signal(signal.SIGUSR1, interrupt)
     try:
         with in_thread(holder):
             assert held.wait(PATIENCE)
             if tasks != "none":
                 asyncio.run(wait())
-            goes.set()
-            with pytest.raises(Interrupted), lock:
-                wait_for_the_signal()  # should it not have been sent yet
+            with pytest.raises(Interrupted):
+                go()
     finally:
         signal.signal(signal.SIGUSR1, old)
     for entering in waits:
