@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
-import signal
 import sys
-import threading
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -16,6 +14,7 @@ from anylock._demo.command import FAILED, KINDS, NO_TRIO, complain
 from anylock._demo.findings import Finding, Findings
 from anylock._demo.runs import Job, RunFailedError, count
 from anylock._demo.texts import UnreadableTextError, read_standard_library, read_texts
+from anylock._interrupts import interrupts_noted
 
 if TYPE_CHECKING:
     import argparse
@@ -71,7 +70,7 @@ def _find_out(
     shares = [texts.pages[first::workers] for first in range(workers)]
     share = 1 / (2 * len(kinds) * len(texts.pages))
     found: list[Finding] = []
-    with _interrupts_noted() as interrupted, _directory() as directory:
+    with interrupts_noted() as interrupted, _directory() as directory:
 
         def outcome(kind: str, *, locked: bool) -> Outcome:
             name = f"{kind} {'with' if locked else 'without'} lock"
@@ -104,28 +103,3 @@ def _find_out(
 def _directory() -> Generator[Path]:
     with TemporaryDirectory(prefix="anylock-demo-") as directory:
         yield Path(directory)
-
-
-@contextmanager
-def _interrupts_noted() -> Generator[threading.Event]:
-    """Let Ctrl-C set an event, so that it interrupts nobody halfway.
-
-    The second Ctrl-C ends the process at once.
-    """
-    interrupted = threading.Event()
-    if (
-        threading.current_thread() is not threading.main_thread()
-        or signal.getsignal(signal.SIGINT) is signal.SIG_IGN
-    ):
-        yield interrupted  # interrupts are none of our business here
-        return
-
-    def note(_number: int, _frame: object) -> None:
-        interrupted.set()
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
-
-    before = signal.signal(signal.SIGINT, note)
-    try:
-        yield interrupted
-    finally:
-        signal.signal(signal.SIGINT, before)

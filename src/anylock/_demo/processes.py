@@ -7,13 +7,15 @@ Ctrl-C its workers print their tracebacks.
 from __future__ import annotations
 
 import signal
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from functools import partial
 from multiprocessing.connection import wait
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from anylock._interrupts import interrupts_withheld
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Sequence
+    from collections.abc import Callable, Sequence
     from multiprocessing.connection import Connection
     from multiprocessing.process import BaseProcess
 
@@ -54,7 +56,7 @@ def run_workers(
     forked = context.get_start_method() == "fork"
     workers: dict[Pipe, BaseProcess] = {}
     try:
-        with _interrupts_withheld():  # from the workers, too: they inherit that
+        with interrupts_withheld():  # from the workers, too: they inherit that
             for _ in shares:
                 # Each end is open in one process only, so that the other one is told
                 # if that dies. A forked worker has copies of ours, and closes them.
@@ -132,16 +134,3 @@ def _obey(
             tell(error)
         else:
             tell(_DONE)
-
-
-@contextmanager
-def _interrupts_withheld() -> Generator[None]:
-    """Let SIGINT wait, so that it does not meet a process that is just starting."""
-    if not hasattr(signal, "pthread_sigmask"):  # Windows
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)

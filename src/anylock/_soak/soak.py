@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import random
-import signal
-import threading
-from contextlib import contextmanager
 from importlib.util import find_spec
 from time import monotonic
 from typing import TYPE_CHECKING
 
+from anylock._interrupts import interrupts_noted
 from anylock._soak.command import KINDS, complain
 from anylock._soak.display import Live, show
 from anylock._soak.plan import plans
@@ -17,7 +15,6 @@ from anylock._soak.watch import Outcome, Watch
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Generator
 
 VIOLATED = 1
 """The exit status when what must never happen has happened."""
@@ -36,7 +33,7 @@ def run(options: argparse.Namespace) -> int:
         random.SystemRandom().randrange(10**9) if options.seed is None else options.seed
     )
     found = {kind: Outcome() for kind in kinds}
-    with _interrupts_noted() as interrupted:
+    with interrupts_noted() as interrupted:
         begin = monotonic()
         rounds = 0
         with Live() as draw:
@@ -71,28 +68,3 @@ def run(options: argparse.Namespace) -> int:
         )
         return VIOLATED
     return INTERRUPTED if interrupted.is_set() else 0
-
-
-@contextmanager
-def _interrupts_noted() -> Generator[threading.Event]:
-    """Let Ctrl-C set an event, so that it interrupts nobody halfway.
-
-    The second Ctrl-C ends the process at once.
-    """
-    interrupted = threading.Event()
-    if (
-        threading.current_thread() is not threading.main_thread()
-        or signal.getsignal(signal.SIGINT) is signal.SIG_IGN
-    ):
-        yield interrupted  # interrupts are none of our business here
-        return
-
-    def note(_number: int, _frame: object) -> None:
-        interrupted.set()
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
-
-    before = signal.signal(signal.SIGINT, note)
-    try:
-        yield interrupted
-    finally:
-        signal.signal(signal.SIGINT, before)

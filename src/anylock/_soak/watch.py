@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import signal
 import sys
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from multiprocessing.connection import wait
 from time import monotonic, sleep
 from typing import TYPE_CHECKING, Any
 
+from anylock._interrupts import interrupts_withheld
 from anylock._soak import arena
 from anylock._soak.board import COLOURS, FAULTS, Board, Violation
 from anylock._soak.forks import DUMP
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable
     from multiprocessing.process import BaseProcess
 
     from anylock._soak.plan import Plan
@@ -99,7 +98,7 @@ class Watch:
 
     def _start(self, place: int, target: Callable[..., None], *arguments: str) -> None:
         process = self._context.Process(target=target, args=(self._stage, *arguments))
-        with _interrupts_withheld():  # from the process, too: it inherits that
+        with interrupts_withheld():  # from the process, too: it inherits that
             process.start()
         self._running[place] = process
 
@@ -184,16 +183,3 @@ class Watch:
         faults["process ended"] += self._ended
         violations = [f"{self._plan}: {text}" for text in self._violations]
         return Outcome(board.entries(), faults, board.worst_waits(), violations)
-
-
-@contextmanager
-def _interrupts_withheld() -> Generator[None]:
-    """Let SIGINT wait, so that it does not meet a process that is just starting."""
-    if not hasattr(signal, "pthread_sigmask"):  # Windows
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
