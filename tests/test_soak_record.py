@@ -1,0 +1,123 @@
+"""The shared record of the soak: what it finds by itself."""
+
+from __future__ import annotations
+
+import multiprocessing
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+import pytest
+
+from anylock._soak.board import COLOURS, FAULTS, Board, Row, Violation
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+
+@pytest.fixture
+def board() -> Board:
+    return Board(3, 1, multiprocessing.get_context("spawn"))
+
+
+def step(*visits: Generator[None]) -> None:
+    for visit in visits:
+        next(visit, None)
+
+
+def test_visits_one_after_the_other(board: Board) -> None:
+    for row in (0, 1, 1):
+        for _ in Row(board, row).visit("with"):
+            assert board.inside() == 1
+    for _ in Row(board, 2).visit("async with"):
+        pass
+    board.check()
+    assert board.entries() == {"with": 3, "async with": 1}
+    assert board.record()[0] == 4
+
+
+def test_two_that_are_inside_find_one_another(board: Board) -> None:
+    first, second = (Row(board, n).visit("with") for n in (0, 1))
+    step(first)
+    with pytest.raises(Violation, match="overlap: 2 are inside, of 1"):
+        step(second)
+
+
+def test_two_that_do_not_meet_leave_a_wrong_check_sum(board: Board) -> None:
+    """As if the second had come and gone while the first was not running."""
+    first = Row(board, 0).visit("with")
+    step(first, first)
+    board.numbers[5] = 0  # nobody sees that the first is inside
+    with pytest.raises(Violation, match="check-sum is wrong after update 1"):
+        step(Row(board, 1).visit("with"))
+
+
+def test_a_lost_update_is_missed_in_the_sum(board: Board) -> None:
+    list(Row(board, 0).visit("with"))
+    before = board.numbers[:5]
+    list(Row(board, 1).visit("with"))
+    board.check()
+    board.numbers[:5] = before  # an update that was lost as a whole
+    with pytest.raises(Violation, match="2 were acknowledged, 1 are there"):
+        board.check()
+
+
+def test_somebody_who_never_left(board: Board) -> None:
+    visit = Row(board, 0).visit("with")
+    step(visit)
+    with pytest.raises(Violation, match="1 are inside still"):
+        board.check()
+    visit.close()
+    board.check()
+
+
+@pytest.mark.parametrize("steps", [1, 2, 3, 4])
+def test_who_is_cancelled_inside_has_not_updated(board: Board, steps: int) -> None:
+    list(Row(board, 0).visit("with"))
+    with closing(Row(board, 1).visit("with")) as visit:
+        step(*[visit] * steps)
+    board.check()
+    assert board.record()[0] == (1 if steps < 4 else 2)
+
+
+def test_as_many_as_there_are_permits() -> None:
+    board = Board(3, 2, multiprocessing.get_context("spawn"))
+    visits = [Row(board, row).visit("with") for row in range(3)]
+    step(*visits[:2])
+    with pytest.raises(Violation, match="overlap: 3 are inside, of 2"):
+        step(visits[2])
+    step(*visits[:2])
+    board.check()
+
+
+def test_one_who_leaves_while_another_comes_is_no_overlap(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The board is read row by row, while processes write to it."""
+    board = Board(3, 2, multiprocessing.get_context("spawn"))
+    seen = iter([[1, 1, 1], [4, 4, 3], [1, 1, 1], [4, 4, 4]])  # the third came in late
+
+    def column(_column: int) -> list[int]:
+        return next(seen)
+
+    monkeypatch.setattr(board, "column", column)
+    Row(board, 0)._look_around()
+    assert next(seen, None) is None
+
+
+def test_the_worst_wait(board: Board) -> None:
+    row = Row(board, 1)
+    row.wants()
+    assert board.wanting() == [1]
+    board.times[1] -= 5
+    list(row.visit("async with"))
+    assert board.wanting() == []
+    assert board.worst_waits()["async with"] >= 5
+    assert board.worst_waits()["with"] == 0
+
+
+def test_faults_are_counted(board: Board) -> None:
+    for fault in FAULTS:
+        Row(board, 0).suffers(fault)
+        Row(board, 2).suffers(fault)
+    assert board.faults() == dict.fromkeys(FAULTS, 2)
+    assert board.entries() == dict.fromkeys(COLOURS, 0)
