@@ -10,15 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from anylock._soak import command, soak
 from anylock._soak.plan import Plan, plans
 from anylock._soak.subjects import SUBJECTS, Subject
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-VIOLATED = soak.VIOLATED
-KINDS = command.KINDS
 
 PROGRAM = """if True:
     import sys

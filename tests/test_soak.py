@@ -13,7 +13,8 @@ import pytest
 
 from anylock.__main__ import INTERRUPTED, main
 from anylock._soak import command
-from soaks import KINDS, environment, number, run_alone, several_threads, soak_with
+from anylock._soak.command import KINDS
+from soaks import environment, number, run_alone, several_threads, soak_with
 
 if TYPE_CHECKING:
     from anylock._soak.plan import Plan

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 import broken_subjects
-from soaks import VIOLATED, many_tasks, seed_with, several_threads, soak_of
+from anylock._soak.soak import VIOLATED
+from soaks import many_tasks, seed_with, several_threads, soak_of
 
 if TYPE_CHECKING:
     from anylock._soak.plan import Plan

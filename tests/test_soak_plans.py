@@ -6,9 +6,9 @@ import importlib.util
 import sys
 from itertools import islice
 
+from anylock._soak.command import KINDS
 from anylock._soak.plan import plans
 from anylock._soak.subjects import SUBJECTS
-from soaks import KINDS
 
 
 def test_equal_seeds_give_equal_plans() -> None:
