@@ -8,22 +8,18 @@ so two that are inside at once show, whatever the threads do meanwhile.
 
 from __future__ import annotations
 
-import os
 from functools import partial, wraps
 from time import monotonic, sleep
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar
 
-import hypothesis
 import hypothesis.strategies as st
-from hypothesis import HealthCheck
 from hypothesis.stateful import (
     RuleBasedStateMachine,
     initialize,
     rule,
-    run_state_machine_as_test,
 )
 
-from actors import Actor, Loop, TaskActor, ThreadActor, Violation, Waits, demand
+from actors import Actor, Loop, TaskActor, ThreadActor, Waits, demand
 from anylock._bridge import queue
 from backends import ASYNCIO, TRIO, Backend
 from staging import PATIENCE, usable
@@ -36,76 +32,11 @@ if TYPE_CHECKING:
 TINY = 0.001
 """Seconds that are over soon."""
 
-IMPATIENCE = 0.7
-"""Seconds to wait for what most likely never happens."""
-
 NEVER = 3600.0
 """A tenure that does not end: tasks always hand over what they have."""
 
-HUNT = int(os.environ.get("ANYLOCK_HUNT", "0"))
-"""How many new examples to try, beyond those that are always the same."""
-
 WHO = st.integers(0, 59)
 """Stands for an actor: of six or fewer, each is as likely."""
-
-SETTINGS = hypothesis.settings(
-    max_examples=HUNT or 25,
-    stateful_step_count=40 if HUNT else 25,
-    # Time depends on what else runs on this computer, and is not what is tested.
-    deadline=None,  # and the same goes for the health check of slowness
-    # The same programs each time: what fails is to be laid to the last change. New
-    # ones are for those who hunt. (What the threads make of them differs as it is.)
-    derandomize=not HUNT,
-    database=None,
-    print_blob=True,
-    suppress_health_check=[HealthCheck.too_slow],
-)
-
-WITH_A_FAULT = hypothesis.settings(SETTINGS, max_examples=300)
-
-
-def run(machine: Callable[[], Machine]) -> None:
-    made: list[Machine] = []
-
-    def make() -> Machine:
-        # Once it has failed, the programs that make it shorter need not be waited for.
-        if made and made[0].broken:
-            Machine.patience = IMPATIENCE
-        made[:] = [machine()]
-        return made[0]
-
-    try:
-        run_state_machine_as_test(cast("Any", make), settings=SETTINGS)
-    finally:
-        Machine.patience = PATIENCE
-
-
-class Found(BaseException):
-    """A violation that is not to be made shorter; Hypothesis lets it pass."""
-
-
-def first_violation(machine: Callable[[], Machine]) -> str:
-    """Run a machine whose subject has a fault, and tell what it finds."""
-
-    def make() -> Machine:
-        made = machine()
-        made.patience = IMPATIENCE
-        settle = made.settle
-
-        def settle_or_stop() -> None:
-            try:
-                settle()
-            except Violation as violation:
-                raise Found(str(violation)) from None
-
-        made.settle = settle_or_stop  # type: ignore[method-assign]
-        return made
-
-    try:
-        run_state_machine_as_test(cast("Any", make), settings=WITH_A_FAULT)
-    except Found as found:
-        return str(found)
-    return "nothing"
 
 
 def step(

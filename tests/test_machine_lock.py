@@ -18,15 +18,8 @@ from anylock._bridge.lock import Holder, LockBridge
 from anylock._bridge.queue import Waiting
 from anylock._parking import Waiter
 from backends import ASYNCIO, TRIO, Backend, require
-from machines import (
-    HUNT,
-    TINY,
-    WHO,
-    Machine,
-    first_violation,
-    run,
-    step,
-)
+from machine_runs import HUNT, first_violation, run
+from machines import TINY, WHO, Machine, step
 from staging import assert_at_rest
 
 if TYPE_CHECKING:

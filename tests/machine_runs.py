@@ -1,0 +1,82 @@
+"""How state machines are run, and how it is seen that they find a fault."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any, cast
+
+import hypothesis
+from hypothesis import HealthCheck
+from hypothesis.stateful import run_state_machine_as_test
+
+from actors import Violation
+from machines import Machine
+from staging import PATIENCE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+IMPATIENCE = 0.7
+"""Seconds to wait for what most likely never happens."""
+
+HUNT = int(os.environ.get("ANYLOCK_HUNT", "0"))
+"""How many new examples to try, beyond those that are always the same."""
+
+SETTINGS = hypothesis.settings(
+    max_examples=HUNT or 25,
+    stateful_step_count=40 if HUNT else 25,
+    # Time depends on what else runs on this computer, and is not what is tested.
+    deadline=None,  # and the same goes for the health check of slowness
+    # The same programs each time: what fails is to be laid to the last change. New
+    # ones are for those who hunt. (What the threads make of them differs as it is.)
+    derandomize=not HUNT,
+    database=None,
+    print_blob=True,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+
+WITH_A_FAULT = hypothesis.settings(SETTINGS, max_examples=300)
+
+
+def run(machine: Callable[[], Machine]) -> None:
+    made: list[Machine] = []
+
+    def make() -> Machine:
+        # Once it has failed, the programs that make it shorter need not be waited for.
+        if made and made[0].broken:
+            Machine.patience = IMPATIENCE
+        made[:] = [machine()]
+        return made[0]
+
+    try:
+        run_state_machine_as_test(cast("Any", make), settings=SETTINGS)
+    finally:
+        Machine.patience = PATIENCE
+
+
+class Found(BaseException):
+    """A violation that is not to be made shorter; Hypothesis lets it pass."""
+
+
+def first_violation(machine: Callable[[], Machine]) -> str:
+    """Run a machine whose subject has a fault, and tell what it finds."""
+
+    def make() -> Machine:
+        made = machine()
+        made.patience = IMPATIENCE
+        settle = made.settle
+
+        def settle_or_stop() -> None:
+            try:
+                settle()
+            except Violation as violation:
+                raise Found(str(violation)) from None
+
+        made.settle = settle_or_stop  # type: ignore[method-assign]
+        return made
+
+    try:
+        run_state_machine_as_test(cast("Any", make), settings=WITH_A_FAULT)
+    except Found as found:
+        return str(found)
+    return "nothing"
