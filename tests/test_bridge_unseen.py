@@ -109,7 +109,7 @@ def test_a_bridge_retires_when_its_helper_is_done(
     monkeypatch.setattr(queue.Waiting, before, stop)
     acquire(lock)
     with in_thread(lambda: asyncio.run(one())):
-        until(lambda: waiting(lock) == 1)
+        until(lambda: helpers(lock))
         lock.release()
         assert stopped.wait(PATIENCE)
         monkeypatch.setattr(queue, "sleep", wait_for_it)

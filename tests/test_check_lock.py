@@ -82,19 +82,27 @@ def made() -> Iterator[list[Any]]:
 
 
 def expect_refusal(broken: BrokenLock, library: str, made: list[Any]) -> None:
+    found = refusal(broken, library, made, **broken.options)
+    if broken.found not in found:
+        # On a busy machine it may run out of patience before that is found.
+        found = refusal(broken, library, made, **{**broken.options, "patience": 10.0})
+    assert broken.found in found
+
+
+def refusal(broken: BrokenLock, library: str, made: list[Any], **options: Any) -> str:
+    """Return what is found to be wrong with it."""
+
     def factory() -> Any:
         made.append(broken.factory())
         return made[-1]
 
     with pytest.raises(BrokenRule) as caught:
-        check_lock(
-            factory, backends=[library], without=only(broken.rule), **broken.options
-        )
+        check_lock(factory, backends=[library], without=only(broken.rule), **options)
     assert caught.value.rule == broken.rule
-    assert broken.found in caught.value.found
     assert caught.value.found in str(caught.value)
     assert broken.rule in str(caught.value)
     assert RULES[broken.rule] in str(caught.value)
+    return caught.value.found
 
 
 @pytest.mark.parametrize("broken", BROKEN, ids=str)
