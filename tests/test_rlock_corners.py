@@ -149,6 +149,12 @@ class LateTurnstile:
     def release(self) -> None:
         self.turnstile.release()
 
+    def __enter__(self) -> None:
+        self.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
+
 
 @pytest.mark.parametrize("timeout", [-1, PATIENCE])
 def test_the_elected_tries_again(timeout: float) -> None:
