@@ -289,14 +289,22 @@ def demand(condition: object, *what: object) -> None:
 
 
 class Waits:
-    """Who waits, and who of them may be served; the order that all kinds promise."""
+    """Who waits, and who of them may be served; the order that all kinds promise.
 
-    def __init__(self) -> None:
+    Args:
+        several: Whether several may be served at once. They run in any order then, and
+            only afterwards can it be told whether one of them overtook another.
+    """
+
+    def __init__(self, *, several: bool = False) -> None:
         self.since: dict[Actor, int] = {}
         """By rules; who came by the same rule may have come in any order."""
         self.polite_to: dict[Actor, set[Actor]] = {}
         """Threads that came while the helper of the tasks stood in the turnstile. It
         leaves that with the lock for one of them, or when none of them is left."""
+        self._several = several
+        self._overtaken: list[tuple[Actor, dict[Actor, int]]] = []
+        """Who was served, and who were to be before, or at least one of them."""
 
     def __contains__(self, actor: Actor) -> bool:
         return actor in self.since
@@ -316,18 +324,29 @@ class Waits:
 
     def serve(self, actor: Actor, turn: int) -> None:
         """Let somebody in, who may have waited; check that it overtook nobody."""
-        demand(not self.polite_to.pop(actor, None), actor, "passed the turnstile")
+        polite_to = self.polite_to.pop(actor, None)
+        if polite_to:
+            demand(self._several, actor, "passed the turnstile")
+            self._overtaken.append((actor, {a: self.since[a] for a in polite_to}))
         loop = actor.loop
         if loop is not None and loop.blocked_by is not actor:
             mine = self.since.pop(actor, turn)
-            first = [
-                a for a, its in self.since.items() if a.loop is loop and its < mine
-            ]
-            demand(not first, actor, "overtook", first)
+            first = {
+                a: its for a, its in self.since.items() if a.loop is loop and its < mine
+            }
+            demand(self._several or not first, actor, "overtook", [*first])
+            self._overtaken += [(actor, {other: its}) for other, its in first.items()]
         self.since.pop(actor, None)
         for tasks in self.polite_to.values():
             if actor in tasks or (loop is not None and loop.blocked_by is actor):
                 tasks.clear()
+
+    def judge(self) -> None:
+        """Check that nobody was overtaken, now that all who could be served were."""
+        for actor, first in self._overtaken:
+            waiting = first.items() <= self.since.items()
+            demand(not waiting, actor, "overtook", [*first])
+        self._overtaken.clear()
 
     def drop(self, actor: Actor) -> None:
         self.since.pop(actor, None)

@@ -113,6 +113,9 @@ class Machine(RuleBasedStateMachine):
 
     @initialize(tenure=st.sampled_from([0.0, NEVER]))
     def set_up(self, tenure: float) -> None:
+        self.begin(tenure)
+
+    def begin(self, tenure: float) -> None:
         # Whether tasks hand the lock on is a matter of time; here it is one of choice.
         queue.TENURE = tenure
         self.make()
@@ -148,6 +151,14 @@ class Machine(RuleBasedStateMachine):
     def free(self) -> bool:
         """Say whether somebody who came now would be served."""
         raise NotImplementedError
+
+    def empty(self) -> bool:
+        """Say whether nobody is inside."""
+        return self.free()
+
+    def resting(self, actor: Actor) -> bool:
+        """Say whether an actor that is busy need not do anything by itself."""
+        return actor in self.waits and actor not in self.ending
 
     # To act.
 
@@ -249,6 +260,7 @@ class Machine(RuleBasedStateMachine):
             sleep(0.0001)
         self.relaxed = False
         self.turn += 1
+        self.waits.judge()
         self.check()
         self.broken = False
 
@@ -263,10 +275,7 @@ class Machine(RuleBasedStateMachine):
                 self._judge(actor, what)
             else:
                 self.replay(actor, what)
-        resting = all(
-            actor in self.waits and actor not in self.ending for actor in busy
-        )
-        if not resting or self.owing():
+        if self.owing() or not all(map(self.resting, busy)):
             return False
         return self._at_ease()
 
@@ -323,7 +332,7 @@ class Machine(RuleBasedStateMachine):
                 self.cancel(actor, "scope")
             if busy:
                 self.settle()
-            if not any(actor.busy for actor in self.actors) and self.free():
+            if not any(actor.busy for actor in self.actors) and self.empty():
                 return
             self.release_all()
         demand(False, "it does not come to rest:", self._state())
