@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     from anylock._soak.board import Row
     from anylock._soak.workers import Crew
 
-DUMP = getattr(signal, "SIGUSR2", None)
-"""The signal at which a process of the soak prints the stacks of its threads."""
+DUMP: Any = getattr(signal, "SIGUSR2", None)
+"""The signal at which a process of the soak prints the stacks of its threads; None
+where there is none."""
 
 
 class Child:
@@ -65,9 +66,8 @@ class Child:
                 raise Violation(message)
             return True
         if monotonic() > self._deadline:
-            if DUMP is not None:
-                os.kill(self._pid, DUMP)
-                sleep(0.5)
+            os.kill(self._pid, DUMP)  # which there is where processes can fork
+            sleep(0.5)
             os.kill(self._pid, signal.SIGKILL)
             os.waitpid(self._pid, 0)
             message = "a forked child hangs"

@@ -114,6 +114,9 @@ class Watch:
             wait([process.sentinel for process in self._running.values()], _GLANCE)
             now = monotonic()
             outcome = self._outcome()
+            before, entries = entries, sum(outcome.entries.values())
+            if not entries:
+                begin = now  # the processes are starting, which may take long
             if not self._glance(outcome) or now > begin + self._plan.seconds:
                 self._board.end()
             if self._hear():
@@ -123,9 +126,6 @@ class Watch:
                 generation += 1
                 self._ended += 1
                 self._start(place, arena.work, f"{place}.{generation}")
-            before, entries = entries, sum(outcome.entries.values())
-            if not entries:
-                begin = now  # the processes are starting, which may take long
             if entries != before:
                 progress = now
             elif now > progress + self._patience:
