@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 import _thread
+import gc
 import importlib
 import multiprocessing
 import os
@@ -60,6 +61,14 @@ def _threads_switch_often() -> None:
     interval = os.environ.get("ANYLOCK_SWITCH_INTERVAL")
     if interval:
         sys.setswitchinterval(float(interval))
+
+
+@pytest.fixture
+def _no_garbage_collection() -> Iterator[None]:
+    """Keep a signal handler from raising in what the collector calls, which loses it."""
+    gc.disable()
+    yield
+    gc.enable()
 
 
 @pytest.fixture(params=BACKENDS, ids=str)

@@ -43,6 +43,8 @@ if TYPE_CHECKING:
     from anylock import LockKind
     from permits import BridgedSemaphore
 
+pytestmark = pytest.mark.usefixtures("_no_garbage_collection")
+
 # Up to 3.10 a handler may also run between any two instructions.
 not_between_instructions = pytest.mark.skipif(
     sys.version_info < (3, 11), reason="docs/locks.md promises it from 3.11 on"

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
     from anylock import Lock, LockKind
 
+pytestmark = pytest.mark.usefixtures("_no_garbage_collection")
+
 # Up to 3.10 a handler may also run between any two instructions.
 not_between_instructions = pytest.mark.skipif(
     sys.version_info < (3, 11), reason="docs/locks.md promises it from 3.11 on"
