@@ -65,7 +65,7 @@ def _threads_switch_often() -> None:
 
 @pytest.fixture
 def _no_garbage_collection() -> Iterator[None]:
-    """Keep a signal handler from raising in what the collector calls, which loses it."""
+    """Keep handlers from raising in what the collector calls, where that is lost."""
     gc.disable()
     yield
     gc.enable()

@@ -339,6 +339,7 @@ def test_task_that_holds_the_lock(
 # Signals
 
 
+@pytest.mark.usefixtures("_no_garbage_collection")
 @pytest.mark.parametrize("amid", ["wait", "acquire"])
 @pytest.mark.parametrize(("name", "depth"), [("lock", 1), ("rlock", 1), ("rlock", 3)])
 def test_handler_raises(name: str, depth: int, amid: str) -> None:

@@ -23,6 +23,8 @@ from conditions import (
 from interruptions import Interrupted, interrupt, interrupt_at, run_points
 from staging import PATIENCE, in_thread, until
 
+pytestmark = pytest.mark.usefixtures("_no_garbage_collection")
+
 depths = pytest.mark.parametrize(
     ("name", "depth"), [("lock", 1), ("rlock", 1), ("rlock", 3)]
 )
