@@ -539,6 +539,17 @@ def test_a_tally_that_breaks(kind: str, tmp_path: Path) -> None:
         count(job, file, locked=True)
 
 
+@pytest.mark.parametrize("kind", ["thread", "asyncio", "trio"])
+def test_workers_stop_when_their_reports_are_answered_by_no(
+    kind: str, tmp_path: Path
+) -> None:
+    has_trio(kind)
+    context = multiprocessing.get_context("spawn")
+    job = Job(kind, [[POEM] * 100] * 2, WORDS, context, lambda: False)
+    outcome = count(job, tmp_path / "tally", locked=True)
+    assert outcome.words == 2 * WORDS.total()  # each has counted one page
+
+
 def test_a_file_that_is_no_tally(tmp_path: Path) -> None:
     file = tmp_path / "tally"
     file.write_bytes(b"no database " * 1000)

@@ -61,6 +61,13 @@ def test_a_lost_update_is_missed_in_the_sum(board: Board) -> None:
         board.check()
 
 
+def test_a_record_that_was_torn_last(board: Board) -> None:
+    list(Row(board, 2).visit("with"))
+    board.numbers[1] += 1  # the count, which is updated first
+    with pytest.raises(Violation, match="wrong after update 2, of worker 2"):
+        board.check()
+
+
 def test_somebody_who_never_left(board: Board) -> None:
     visit = Row(board, 0).visit("with")
     step(visit)

@@ -38,19 +38,23 @@ def run(options: argparse.Namespace) -> int:
         rounds = 0
         with Live() as draw:
             seconds = min(_ROUND, options.seconds / len(kinds))
-            for plan in plans(seed, kinds, seconds):
-                kind = plan.subject.kind
+            drawn = plans(seed, kinds, seconds)
+            over = False
+            while not over:
+                plan = next(drawn)
 
                 def glance(outcome: Outcome, plan: object = plan) -> bool:
                     draw(f"{plan}", monotonic() - begin, options.seconds, outcome)
                     return not interrupted.is_set()
 
                 outcome = Watch(plan, options.patience, glance).run()
-                found[kind].add(outcome)
+                found[plan.subject.kind].add(outcome)
                 rounds += 1
-                over = rounds >= len(kinds) and monotonic() >= begin + options.seconds
-                if outcome.violations or interrupted.is_set() or over:
-                    break
+                over = (
+                    bool(outcome.violations)
+                    or interrupted.is_set()
+                    or (rounds >= len(kinds) and monotonic() >= begin + options.seconds)
+                )
     show(found, seed, rounds, monotonic() - begin)
     if find_spec("trio") is None:
         complain(["without trio, which is not installed: pip install 'anylock[trio]'"])
