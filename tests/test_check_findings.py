@@ -286,9 +286,27 @@ def test_a_wait_may_be_over_before_anybody_notifies() -> None:
 
 
 class RefusesOnce(ReferenceSemaphore):
-    """Refuses the first who comes after a release."""
+    """Refuses the first who tries after a release, while nobody is on the way in.
+
+    Whoever it refused on the way in would queue beside a free permit, for ever.
+    """
 
     released = False
+    entering = 0
+
+    def enter_within(self, seconds: float | None) -> bool:
+        self.entering += 1
+        try:
+            return super().enter_within(seconds)
+        finally:
+            self.entering -= 1
+
+    async def enter_task_within(self, seconds: float | None) -> bool:
+        self.entering += 1
+        try:
+            return await super().enter_task_within(seconds)
+        finally:
+            self.entering -= 1
 
     def release(self, n: int = 1) -> None:
         self.released = True
@@ -296,7 +314,8 @@ class RefusesOnce(ReferenceSemaphore):
 
     def try_acquire(self) -> bool:
         released, self.released = self.released, False
-        return not released and super().try_acquire()
+        refused = released and not self.entering
+        return not refused and super().try_acquire()
 
 
 def test_a_permit_may_be_there_a_moment_later() -> None:
