@@ -135,6 +135,15 @@ def test_without_a_signal_that_prints_stacks(monkeypatch: pytest.MonkeyPatch) ->
     assert not unregister(forks.DUMP)
 
 
+@pytest.mark.parametrize("mine", [True, False])
+def test_who_has_made_a_lock_checks_it_in_the_end(*, mine: bool) -> None:
+    subject = broken_subjects.LEFT_LOCKED
+    lock = None if mine else subject.made(None)
+    theatre = Theatre(plan_of(subject, cast_of()), lock, patience=0.01)
+    work(theatre.stage, "0.0")
+    assert ["it was left locked" in text for text in theatre.reported] == [True] * mine
+
+
 def test_what_was_left_is_reported() -> None:
     subject = subject_of("thread")
     lock = subject.made(None)

@@ -71,10 +71,6 @@ def test_a_round_that_is_ended_from_outside() -> None:
 # With processes that are not real.
 
 
-def no_wait(_sentinels: object, _timeout: float) -> None:
-    pass
-
-
 class Process:
     """What would be a process calls a function in this one, which says how it ends."""
 
@@ -107,6 +103,7 @@ class Rehearsal:
             the exit code, or None if the process goes on.
         kind: What the round is of.
         patience: Seconds after which something is taken never to happen.
+        meanwhile: What happens between two glances.
     """
 
     def __init__(
@@ -114,8 +111,10 @@ class Rehearsal:
         act: Callable[[Stage, str], int | None],
         kind: str = "thread",
         patience: float = PATIENCE,
+        meanwhile: Callable[[], object] = list,
     ) -> None:
         self._act = act
+        self._meanwhile = meanwhile
         self.processes: dict[str, Process] = {}
         self.watch = Watch(plan_of(kind, THREAD), patience, go_on)
         context: Any = SimpleNamespace(Process=self._make)
@@ -126,10 +125,13 @@ class Rehearsal:
         self.processes[place] = Process(lambda: self._act(stage, place))
         return self.processes[place]
 
+    def _wait(self, _sentinels: object, _timeout: float) -> None:
+        self._meanwhile()
+
     def run(self) -> list[str]:
         """Return the violations, without the plan."""
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(watch, "wait", no_wait)
+            patch.setattr(watch, "wait", self._wait)
             violations = self.watch.run().violations
         plan = f"{self.watch._plan}: "
         assert all(text.startswith(plan) for text in violations)
@@ -205,6 +207,25 @@ def test_nobody_gets_in_any_more() -> None:
     rehearsal = Rehearsal(act, patience=0.0)
     assert rehearsal.run() == [hang_while("2 wanted to (workers [1, 3])")]
     assert rehearsal.processes["0.0"].killed
+
+
+def test_who_gets_in_now_and_then_does_not_hang(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = 0.0
+
+    def go_on() -> None:
+        nonlocal now
+        now += 2.0
+        list(Row(rehearsal.watch._board, 0).visit("with"))
+        if now == 20.0:
+            rehearsal.watch._board.end()
+            rehearsal.processes["0.0"].exitcode = 0
+
+    rehearsal = Rehearsal(hang, patience=5.0, meanwhile=go_on)
+    monkeypatch.setattr(watch, "monotonic", lambda: now)
+    assert rehearsal.run() == []
+    assert rehearsal.watch._outcome().entries["with"] == 10
 
 
 @pytest.mark.parametrize(

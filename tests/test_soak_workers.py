@@ -148,12 +148,23 @@ def test_a_doomed_task_works(way: str) -> None:
     assert company.entries >= 2
 
 
-def test_a_doomed_task_does_not_try_a_condition() -> None:
+def test_a_doomed_task_does_not_try_a_condition(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     company = Company(subject_of("thread", "condition"), after(2))
-    worker = worker_of(company, NOTHING_HAPPENS, "try", "hold", 0.1, doomed=True)
+    worker = worker_of(company, NOTHING_HAPPENS, "try", "async with", doomed=True)
+    monkeypatch.delattr(Worker, "_inside_after_try")
     anyio.run(worker.work_in_task)
     company.check()
-    assert company.board.entries()["async with"] == 2
+    assert company.board.entries() == {"with": 0, "async with": 2}
+
+
+@pytest.mark.parametrize("kind", ["async", "thread"])
+def test_a_task_has_odd_jobs_in_between(kind: str) -> None:
+    company = Company(subject_of(kind), after(4))
+    anyio.run(worker_of(company, ALL_HAPPENS, "async with", "with").work_in_task)
+    company.check()
+    assert company.board.entries() == {"with": 2, "async with": 2}
 
 
 @pytest.mark.parametrize(

@@ -101,7 +101,7 @@ def fork_inside(crew: Crew) -> Child | None:
     """Fork where the lock is held, once, if it is known what the child has of it."""
     subject = crew.subject
     lock = crew.lock
-    if subject.room > 1 or subject.waits:
+    if subject.room > 1:
         return None
 
     def leave_alone() -> None:
