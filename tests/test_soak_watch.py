@@ -217,7 +217,8 @@ def test_who_gets_in_now_and_then_does_not_hang(
     def go_on() -> None:
         nonlocal now
         now += 2.0
-        list(Row(rehearsal.watch._board, 0).visit("with"))
+        if now % 4 == 0:
+            list(Row(rehearsal.watch._board, 0).visit("with"))
         if now == 20.0:
             rehearsal.watch._board.end()
             rehearsal.processes["0.0"].exitcode = 0
@@ -225,7 +226,7 @@ def test_who_gets_in_now_and_then_does_not_hang(
     rehearsal = Rehearsal(hang, patience=5.0, meanwhile=go_on)
     monkeypatch.setattr(watch, "monotonic", lambda: now)
     assert rehearsal.run() == []
-    assert rehearsal.watch._outcome().entries["with"] == 10
+    assert rehearsal.watch._outcome().entries["with"] == 5
 
 
 @pytest.mark.parametrize(
