@@ -40,7 +40,9 @@ SETTINGS = hypothesis.settings(
 WITH_A_FAULT = hypothesis.settings(SETTINGS, max_examples=300)
 
 
-def run(machine: Callable[[], Machine]) -> None:
+def run(machine: Callable[[], Machine], *, times: int = 1) -> None:
+    """Run a machine; with so many times as many programs as others have."""
+    settings = hypothesis.settings(SETTINGS, max_examples=times * SETTINGS.max_examples)
     made: list[Machine] = []
 
     def make() -> Machine:
@@ -51,7 +53,7 @@ def run(machine: Callable[[], Machine]) -> None:
         return made[0]
 
     try:
-        run_state_machine_as_test(cast("Any", make), settings=SETTINGS)
+        run_state_machine_as_test(cast("Any", make), settings=settings)
     finally:
         Machine.patience = PATIENCE
 

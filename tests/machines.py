@@ -65,8 +65,8 @@ def step(
 
 def _named(operation: Any) -> str:
     if isinstance(operation, partial):
-        return f"{operation.func.__name__} {' '.join(map(str, operation.args))}"
-    return str(operation.__name__)
+        return " ".join(map(_named, (operation.func, *operation.args)))
+    return str(getattr(operation, "__name__", operation))
 
 
 class Machine(RuleBasedStateMachine):

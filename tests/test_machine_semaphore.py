@@ -11,7 +11,6 @@ import pytest
 from anylock._async._base import AsyncBase
 from anylock._async.semaphore import AsyncSemaphore
 from anylock._bridge.queue import Waiting
-from anylock._bridge.semaphore import SemaphoreBridge
 from anylock._thread.semaphore import ThreadBoundedSemaphore, ThreadSemaphore
 from backends import ASYNCIO, TRIO, Backend, require
 from machine_runs import first_violation, run
@@ -67,14 +66,6 @@ def serve_the_last(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Waiting, "_next", last)
 
 
-def forget_the_helper(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(SemaphoreBridge, "_summon_helper", do_nothing)
-
-
-def count_nobody(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(SemaphoreBridge, "_count", do_nothing)
-
-
 def have_no_bound(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(ThreadBoundedSemaphore, "_refuse", do_nothing)
 
@@ -116,8 +107,6 @@ def keep_it_in_sight(patch: pytest.MonkeyPatch) -> None:
         ("thread", lose_the_grant, "value|it goes on"),
         ("thread", forget_the_rest, "value|it goes on"),
         ("thread", serve_the_last, ".. overtook|..: in, not {'refused'}"),
-        ("thread", forget_the_helper, "it goes on|..: in, not {'refused'}"),
-        ("thread", count_nobody, "it goes on"),
         ("thread", have_no_bound, "..: out, not {|.. came in beside|value"),
         ("async", lose_the_grant_of_a_task, "value|it goes on"),
         ("async", leave_the_cancelled_in_the_queue, "value|it goes on"),
