@@ -221,9 +221,9 @@ class RLockStage(Machine):
         loop.blocked_by = actor
         self.waits.polite_to.clear()
 
-    def release_all(self) -> None:
+    def release_all(self, way: str = "exit") -> None:
         for actor in self.those(RLockStage.holding)[:1]:
-            self.told(actor, partial(self.go_all, "exit"), "out")
+            self.told(actor, partial(self.go_all, way), "out")
         self.settle()
 
     def _end_all(self) -> None:
