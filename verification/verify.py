@@ -33,6 +33,7 @@ SIGNALS = ("-DSAFETY", "-DNOREDUCE")
 FAIR = ("-DNFAIR=3",)
 
 ONE_AT_A_TIME = "exclusion, no lost wake-up, all free at the end"
+OWNED = "exclusion, no lost wake-up, released by its owner, all free at the end"
 SERVED = "every waiter is served (weak fairness)"
 
 
@@ -133,6 +134,33 @@ RUNS = [
     ),
     Run("semaphore", "1 permit", ("-DPERMITS=1",), ONE_AT_A_TIME),
     Run("semaphore", "1 permit, released", ("-DPERMITS=1", "-DRELEASE"), ONE_AT_A_TIME),
+    Run("rlock", "blocked loop thread", (), OWNED),
+    Run("rlock", "3 tasks", ("-DTASKS",), OWNED),
+    Run("rlock", "comes twice", ("-DAGAIN",), OWNED),
+    Run("rlock", "2 loop threads", ("-DBOTH",), OWNED),
+    Run("rlock", "turns", ("-DTURNS",), SERVED, FAIR),
+    Run("rlock", "turns, no loop", ("-DTURNS", "-DPOLITE_TURNS"), SERVED, FAIR),
+    *_faults(
+        "rlock",
+        {
+            "GRANT_WHILE_ELECTED": "",
+            "STAYS_ELECTED": "",
+            "NOT_SERVED": "",
+            "NOT_WITHDRAWN": "",
+            "NO_TAKE_BACK": "",
+            "ELECTED_WITHOUT": "",
+            "WAITS_FOR_ITSELF": "",
+            "LOAN_KEPT": "-DTASKS",
+            "GIVE_UP_ITSELF": "-DTASKS",
+            "NO_LOOK": "-DTASKS",
+            "DEPTH_LATE": "-DTASKS",
+            "NOT_OWNED": "-DTASKS",
+            "FOR_EVER": "-DAGAIN",
+            "ENTERS_ADOPTED": "-DAGAIN",
+        },
+        SAFE,
+    ),
+    *_faults("rlock", {"OUT_OF_TURN": "-DTURNS -DPOLITE_TURNS"}, FAIR),
 ]
 
 
@@ -181,7 +209,9 @@ def search(run: Run, *, with_trail: bool = False) -> Outcome:
             outcome.error = made.strip()
             return outcome
         limits = ("-DCOLLAPSE", f"-DMEMLIM={MEGABYTES}", "-DVECTORSZ=2048")
-        made = call("gcc", "-O2", "-w", *run.compiler, *limits, "-o", "pan", "pan.c")
+        # A fault is found sooner than the compiler has optimised the search for it.
+        effort = "-O0" if run.is_fault else "-O2"
+        made = call("gcc", effort, "-w", *run.compiler, *limits, "-o", "pan", "pan.c")
         if not Path(folder, "pan").exists():
             outcome.error = made.strip()
             return outcome
