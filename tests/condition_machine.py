@@ -41,7 +41,6 @@ class ConditionMachine(ConditionStage):
 
     def _tell_to_wait(self, actor: Actor, seconds: float | None, wait: Any) -> None:
         ends = {"done", "notified"}
-        self.due.discard(actor)
         if seconds in {0.0, TINY}:
             self.due.add(actor)
             ends |= {"in vain", "over"}

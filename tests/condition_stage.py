@@ -130,9 +130,7 @@ class ConditionStage(Machine):
     def owing(self) -> bool:
         if not self.free():
             return False
-        if self.subject.locked() or self.model.notices:
-            return True
-        if any(actor.busy for actor in self.due):
+        if self.subject.locked() or self.model.notices or self.due:
             return True
         # Somebody who came later may have been passed a notification.
         queued = len(getattr(self.subject, "_notices", self.model.waiting))
@@ -160,7 +158,8 @@ class ConditionStage(Machine):
 
     def replay_back(self, actor: Actor, how: str) -> None:
         self.waits.drop(actor)
-        self.due.discard(actor)
+        if how != "somehow":  # or it may wait again, for the time that is left
+            self.due.discard(actor)
         mine = self.model.waiting[actor]
         if how == "notified":
             before = {a: its for a, its in self.model.waiting.items() if its < mine}
@@ -170,12 +169,15 @@ class ConditionStage(Machine):
         right = self.model.back(actor, notified=how in {"notified", "somehow"})
         demand(right or self.vague, actor, "was notified by nobody:", self._state())
 
+    def _judge(self, actor: Actor, outcome: str) -> None:
+        super()._judge(actor, outcome)
+        self.due.discard(actor)
+
     def check(self) -> None:
         demand(self.subject.locked() is not self.free(), "locked:", self._state())
         if not self.free():
             return
-        # Now all have been back who were notified, or no longer wait.
-        self.due.clear()
+        # Now all have been back who were notified.
         for actor, first in self.overtaken:
             waiting = first.items() <= self.model.waiting.items()
             demand(self.kind == "process" or not waiting, actor, "overtook", [*first])
