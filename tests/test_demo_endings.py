@@ -23,10 +23,11 @@ from demos import KINDS, POEM, WORDS, has_trio
 if TYPE_CHECKING:
     from pathlib import Path
 
-pytest_plugins = ["demo_fixtures"]
+pytest_plugins = ["demo_fixtures", "interrupt_fixtures"]
 pytestmark = pytest.mark.usefixtures("nothing_left_behind", "plain_screen")
 
 
+@pytest.mark.usefixtures("interrupts_raise")
 @pytest.mark.parametrize("kind", KINDS)
 def test_an_interrupt(
     kind: str,
@@ -49,6 +50,7 @@ def test_an_interrupt(
     assert capsys.readouterr() == ("", "")
 
 
+@pytest.mark.usefixtures("interrupts_raise")
 def test_an_interrupt_while_files_are_read(tmp_path: Path) -> None:
     fifo = tmp_path / "fifo"
     os.mkfifo(fifo)

@@ -3,22 +3,13 @@
 from __future__ import annotations
 
 import signal
-from typing import TYPE_CHECKING
 
 import pytest
 
 from anylock._interrupts import interrupts_noted, interrupts_withheld
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-
-@pytest.fixture(autouse=True)
-def interrupts_raise() -> Iterator[None]:
-    """As in a program that does nothing about them."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    assert signal.signal(signal.SIGINT, before) is signal.default_int_handler
+pytest_plugins = ["interrupt_fixtures"]
+pytestmark = pytest.mark.usefixtures("interrupts_raise")
 
 
 def test_the_second_interrupt_ends_the_process() -> None:

@@ -19,6 +19,8 @@ from soaks import environment, number, run_alone, several_threads, soak_with
 if TYPE_CHECKING:
     from anylock._soak.plan import Plan
 
+pytest_plugins = ["interrupt_fixtures"]
+
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_short_soak(kind: str) -> None:
@@ -116,6 +118,7 @@ def test_help_needs_nothing() -> None:
     assert "--patience" in done.stdout
 
 
+@pytest.mark.usefixtures("interrupts_raise")
 def test_an_interrupt_ends_it_with_the_summary() -> None:
     with subprocess.Popen(
         [sys.executable, "-m", "anylock", "soak", "--seconds=60"],

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from anylock._soak.plan import Plan
 
+pytest_plugins = ["interrupt_fixtures"]
+
 
 class Rounds:
     """What is run instead of rounds: each has one acquisition and one time-out."""
@@ -121,16 +123,12 @@ def test_the_first_violation_ends_it(
     ]
 
 
+@pytest.mark.usefixtures("interrupts_raise")
 def test_an_interrupt_ends_it(
     rounds: Rounds, capsys: pytest.CaptureFixture[str]
 ) -> None:
     rounds.interrupted_in = 1
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        assert main(["soak"]) == INTERRUPTED
-        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
-    finally:
-        signal.signal(signal.SIGINT, before)
+    assert main(["soak"]) == INTERRUPTED
     assert rounds.went_on == [True, False]
     assert "2 rounds in " in capsys.readouterr().out
 
