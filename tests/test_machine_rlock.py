@@ -296,14 +296,9 @@ def suffer_the_dead(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(RLockBridge, "_refuse_the_abandoned", do_nothing)
 
 
-def open_to_its_own_thread(patch: pytest.MonkeyPatch) -> None:
-    """Let who runs in the thread of the task that holds it enter the inner lock."""
-
-    def held_by_thread(bridge: Any) -> bool:
-        owned: bool = bridge._owned()
-        return owned
-
-    patch.setattr(RLockBridge, "held_by_thread", held_by_thread)
+def leave_the_grant(patch: pytest.MonkeyPatch) -> None:
+    """Let a thread wait for a task of its loop that was granted it and cannot run."""
+    patch.setattr(RLockBridge, "_take_back", do_nothing)
 
 
 def lose_the_grant(patch: pytest.MonkeyPatch) -> None:
@@ -343,7 +338,7 @@ def steal_the_grant(patch: pytest.MonkeyPatch) -> None:
         ("thread", count_no_depth, "not held, not {|locked:|beside"),
         ("thread", keep_the_elected, "for ever|locked:"),
         ("thread", suffer_the_dead, "for ever"),
-        ("thread", open_to_its_own_thread, "beside|not {"),
+        ("thread", leave_the_grant, "for ever"),
         ("async", lose_the_grant, "for ever|locked:"),
         ("async", forget_the_depth, "not held, not {|locked:|beside"),
         ("async", steal_the_grant, "beside|overtook"),
