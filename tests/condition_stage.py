@@ -150,6 +150,8 @@ class ConditionStage(Machine):
         elif how == "waits":
             self.model.waits(actor)
             self.waits.add(actor, self.turn)
+            if actor in self.ending:  # it was cancelled on its way in
+                self.due.add(actor)
         elif how == "notifies":
             self.vague |= self.relaxed or bool(self.due)
             self.model.notify(int(rest))
