@@ -474,7 +474,8 @@ end_outside:
 
 #define MINE(w) (state[w] != GONE && LOOP(w) == me)
 #define READY(w) (MINE(w) && (state[w] != WAITS || wake[w]))
-#define INSIDE_HERE(w) (MINE(w) && state[w] != NEW && state[w] != WAITS)
+#define ENTERED(w) (MINE(w) && state[w] != NEW && state[w] != WAITS)
+#define HELD_HERE (ENTERED(1) || ENTERED(2) || ENTERED(3) || ENTERED(BLOCKED(me)))
 
 proctype Loop(byte me, blocks, doomed) {
   byte w, blocked; bool endless;
@@ -686,7 +687,8 @@ elected_before:
   :: else
   fi;
   if
-  :: endless && (INSIDE_HERE(1) || INSIDE_HERE(2) || INSIDE_HERE(3) || INSIDE_HERE(BLOCKED(me))) -> goto pick  // _bridge/lock.py:LockBridge._held_here `raise WouldDeadlock(reason, "use 'async with' in tasks", name)`
+  :: HELD_HERE && endless -> goto pick  // _bridge/lock.py:LockBridge._held_here `raise WouldDeadlock(reason, "use 'async with' in tasks", name)`
+  :: HELD_HERE && !endless && owner != me -> goto pick  // _bridge/base.py:Bridge.block `return self._block_politely(timeout)`
   :: else
   fi;
   atomic {
