@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from actors import Actor, Loop, TaskActor, demand
 from anylock import make_rlock
-from machines import Machine
+from machines import TINY, Machine
 from staging import assert_at_rest
 
 if TYPE_CHECKING:
@@ -21,6 +21,13 @@ if TYPE_CHECKING:
     Way = str | float
 
 DEAD = "a thread that has ended"
+
+ACQUIRING: dict[Any, Any] = {
+    "acquire": (),
+    "briefly": (True, TINY),
+    "no wait": (False,),
+}
+"""Ways in by `acquire`, where it is of the colour in question: what it is given."""
 
 
 def waits(way: Way) -> bool:
@@ -31,13 +38,13 @@ async def enter(lock: Any, way: Any, *, by_task: bool) -> Any:
     """Enter, and return what leads out; None if it was not to be in time."""
     if way == "try":
         return lock.release if lock.try_acquire() else None
-    if way in {"acquire", "no wait"} and by_task is (lock.kind == "async"):
-        entered: Any = lock.acquire(way == "acquire")
+    if way in ACQUIRING and by_task is (lock.kind == "async"):
+        entered: Any = lock.acquire(*ACQUIRING[way])
         if by_task:
             entered = await entered
         return lock.release if entered else None
-    timeout = {"acquire": None, "hold": None, "no wait": 0.0}.get(way, way)
-    manager = lock if way == "enter" else lock.hold(timeout)
+    timeout = {"acquire": None, "hold": None, "no wait": 0.0, "briefly": TINY}
+    manager = lock if way == "enter" else lock.hold(timeout.get(way, way))
     if by_task:
         await manager.__aenter__()
         return partial(manager.__aexit__, None, None, None)
@@ -67,6 +74,9 @@ class Reference:
 
 class RLockStage(Machine):
     """The stage of re-entrant locks, against `Reference`; the rules are elsewhere."""
+
+    died = False
+    """Whether a thread has ended inside already, which takes long to see through."""
 
     def make(self) -> None:
         self.subject = make_rlock(self.kind, name="the-rlock")

@@ -28,12 +28,14 @@ if TYPE_CHECKING:
     from owners import Way
 
 WAITING = st.sampled_from(["enter", "hold", "acquire"])
-TRYING = st.sampled_from(["try", 0.0, TINY])
-TRYING_BY_WITH = st.sampled_from(["no wait", 0.0, TINY])
+TRYING = st.sampled_from(["try", "briefly", 0.0, TINY])
+TRYING_BY_WITH = st.sampled_from(["no wait", "briefly", 0.0, TINY])
 CANCELLING = st.sampled_from(["scope", "task"])
+CANCELLING_MEANWHILE = st.tuples(CANCELLING, st.sampled_from(["before", "after"]))
 LEAVING = st.sampled_from(["exit", "release"])
+TURNS = st.integers(0, 2)
 MANY = st.integers(2, 5)
-HOW_MUCH = st.sampled_from(["all", "once"])
+HOW_MUCH = st.sampled_from(["all", "all", "once"])
 
 
 class RLockMachine(RLockStage):
@@ -88,12 +90,16 @@ class RLockMachine(RLockStage):
         self.told(actor, partial(self.go_and_come, out, way, by), "in")
         self.settle()
 
-    @rule(who=WHO, turns=st.integers(0, 2), out=LEAVING, way=WAITING)
-    def leave_and_block(self, who: int, turns: int, out: str, way: Way) -> None:
+    def contend(self, turns: int, who: int) -> Any:
+        """Have some wait for it, and so many leave; return who could leave next."""
+        self.queue_up(4, "enter")  # most often these are tasks
+        self.take_turns(turns, "exit")
+        return self.pick(RLockStage.holding, who)
+
+    @rule(turns=TURNS, who=WHO, out=LEAVING, way=WAITING)
+    def leave_and_block(self, turns: int, who: int, out: str, way: Way) -> None:
         """Leave, and have the loop's thread take the grant back from another task."""
-        self.queue_up(5, "enter")
-        self.take_turns(turns, out)
-        actor = self.pick(RLockStage.holding, who)
+        actor = self.contend(turns, who)
         if actor is None or actor.loop is None or self.kind == "async":
             return
         self.coming_back.add(actor)
@@ -127,28 +133,20 @@ class RLockMachine(RLockStage):
         self.told(actor, partial(self.go_and_come, out, way, by), *ends)
         self.settle()
 
-    @step(
-        RLockStage.holding,
-        much=HOW_MUCH,
-        whom=WHO,
-        how=CANCELLING,
-        when=st.sampled_from(["before", "after"]),
-    )
+    @rule(turns=TURNS, who=WHO, much=HOW_MUCH, whom=WHO, how=CANCELLING_MEANWHILE)
     def leave_and_cancel(
-        self, actor: Actor, much: str, whom: int, how: Any, when: str
+        self, turns: int, who: int, much: str, whom: int, how: Any
     ) -> None:
         """Leave, and cancel somebody who may be granted the lock by that."""
-        if not self.waits:
-            self.queue_up(2, "enter")
-        other = self.pick_to_cancel(whom)
-        if other is None:
+        actor, other = self.contend(turns, who), self.pick_to_cancel(whom)
+        if actor is None or other is None:
             return
         self.relaxed = True
         go = self.go_all if much == "all" else self.go
         if much == "once" and self.model.depth > 1:
             self.expected[other].clear()  # nobody gets in
         self.may_be_cancelled(other)
-        self.told(actor, partial(self.go_and_cancel, go, other, how, when), "out")
+        self.told(actor, partial(self.go_and_cancel, go, other, *how), "out")
         self.settle()
 
     @step(Machine.cancellable, how=CANCELLING)
@@ -171,8 +169,10 @@ class RLockMachine(RLockStage):
     @step(RLockStage.mortal, first=st.integers(2, 6))
     def die(self, actor: Any, first: int) -> None:
         """End as a thread that is inside: it is open to nobody any more."""
-        if self.waits.queued() != set(self.waits):
-            return  # what blocks a thread would never end
+        # What blocks a thread would never end. And a program may have other rules, too.
+        if self.waits.queued() != set(self.waits) or self.died:
+            return
+        self.died = True
         self.tell_to_come(actor, "enter")
         self.settle()
         for other in filter(self.idle_task, self.actors[first:]):
@@ -244,13 +244,13 @@ class RLockMachine(RLockStage):
 
 @pytest.mark.parametrize("kind", ["process", "thread"])
 def test_rlock_of_threads_and_tasks(kind: LockKind) -> None:
-    run(partial(RLockMachine, kind), times=2)
+    run(partial(RLockMachine, kind), times=3)
 
 
 @pytest.mark.parametrize("loop", [ASYNCIO, TRIO], ids=str)
 def test_rlock_of_tasks(loop: Backend) -> None:
     require(loop)
-    run(partial(RLockMachine, "async", loop), times=2)
+    run(partial(RLockMachine, "async", loop), times=3)
 
 
 # That the machine finds what is wrong: one fault each, of those that others had.
