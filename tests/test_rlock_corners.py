@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import threading
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ import anyio
 import pytest
 
 from anylock import WouldDeadlock, make_rlock
+from anylock._blocking import acquired
 from anylock._bridge.rlock import RLockBridge
 from anylock._parking import this_thread
 from depths import held_by_a_thread, on_loan, rbridge_of
@@ -20,7 +21,7 @@ from interruptions import Interrupted, still_works
 from staging import PATIENCE, helpers, in_thread, queued, until, waiting
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Generator
 
     from anylock import ThreadRLock
     from anylock._parking import Waiter
@@ -182,6 +183,115 @@ def test_the_elected_tries_again(timeout: float) -> None:
     elected = Elected(amid)
     elected.run()
     assert len(tries) == 4
+
+
+@contextmanager
+def elections_last(monkeypatch: pytest.MonkeyPatch) -> Generator[threading.Event]:
+    """Who is elected has the lock, but the step that ends the election waits.
+
+    Another thread is amid the steps until it may go on.
+    """
+    in_turn = RLockBridge._acquire_in_turn
+    at_the_steps, go_on = threading.Event(), threading.Event()
+
+    def amid_a_step() -> None:
+        at_the_steps.set()
+        assert go_on.wait(PATIENCE)
+
+    def acquire_amid_a_step(bridge: RLockBridge, deadline: float | None) -> bool:
+        had = in_turn(bridge, deadline)
+        threading.Thread(target=bridge._do, args=(amid_a_step,)).start()
+        assert at_the_steps.wait(PATIENCE)
+        return had
+
+    monkeypatch.setattr(RLockBridge, "_acquire_in_turn", acquire_amid_a_step)
+    try:
+        yield go_on
+    finally:
+        monkeypatch.undo()
+        go_on.set()
+
+
+@pytest.mark.parametrize("timeout", [-1, PATIENCE])
+def test_elected_comes_again_before_its_election_is_over(
+    monkeypatch: pytest.MonkeyPatch, timeout: float
+) -> None:
+    """It waits in the queue: out of it, it would wait for a task of its own thread."""
+    me = threading.get_ident()
+
+    def amid(bridge: RLockBridge) -> None:
+        with elections_last(monkeypatch) as go_on:
+            elected.rlock.acquire()
+            assert bridge._elected is not None
+            elected.rlock.release()
+
+            def acquire_when_it_is_over(*args: Any) -> bool:
+                if threading.get_ident() == me and not go_on.is_set():
+                    go_on.set()
+                    until(lambda: bridge.holder is not None)
+                return acquired(*args)
+
+            late = "anylock._bridge.rlock.acquired"
+            monkeypatch.setattr(late, acquire_when_it_is_over)
+            assert elected.rlock.acquire(timeout=timeout)
+        elected.rlock.release()
+
+    elected = Elected(amid)
+    elected.run()
+
+
+def test_others_come_before_the_election_of_their_thread_is_over(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """They are told of a deadlock: the thread has the lock, but for a task."""
+    rlock: Any = make_rlock("thread")
+    condition = threading.Condition(rlock)
+
+    async def visit() -> None:
+        async with rlock:
+            pass
+
+    async def other() -> None:
+        with pytest.raises(WouldDeadlock):
+            rlock.acquire()
+
+    async def main() -> None:
+        async with rlock:
+            task = asyncio.ensure_future(visit())
+            await queued(rlock)
+            with elections_last(monkeypatch):
+                assert not condition.wait(0.01)
+                assert rbridge_of(rlock)._elected is not None
+                await asyncio.ensure_future(other())
+        await task
+
+    asyncio.run(main())
+    still_works(rlock)
+
+
+@pytest.mark.parametrize("timeout", [0, 0.2])
+def test_handler_runs_out_of_time_amid_an_election(
+    monkeypatch: pytest.MonkeyPatch, timeout: float
+) -> None:
+    """It has the whole of its time, and leaves the election alone."""
+    told: list[bool] = []
+
+    def amid(bridge: RLockBridge) -> None:
+        in_turn = RLockBridge._acquire_in_turn
+
+        def interrupted(bridge: RLockBridge, deadline: float | None) -> bool:
+            with held_by_a_thread(elected.rlock):
+                told.append(elected.rlock.acquire(timeout=timeout))
+            return in_turn(bridge, deadline)
+
+        monkeypatch.setattr(RLockBridge, "_acquire_in_turn", interrupted)
+        elected.rlock.acquire()
+        assert bridge.held_by_thread()
+        elected.rlock.release()
+
+    elected = Elected(amid)
+    elected.run()
+    assert told == [False]
 
 
 def test_helper_gets_the_lock_after_a_thread_was_elected() -> None:

@@ -4,9 +4,8 @@
    task that found it free, of the helper who lends it, of nobody while an elected
    thread is on its way to it. So an event loop is one process, as it is one thread: it
    runs one of its tasks after the other, or blocks itself, and nothing else meanwhile.
-   How a waiter is woken is in bridge.pml, which see for the conventions. In
-   `elected_before` this is the code as it has to be; FOR_EVER and ENTERS_ADOPTED are what
-   it is without the slices and the look at the owner.
+   How a waiter is woken is in bridge.pml, which see for the conventions. FOR_EVER and
+   ENTERS_ADOPTED are what the code once was.
 
    Configurations: (none) a thread that barges, a loop's thread that blocks, its task that
    is cancelled, another of a loop that is closed; TASKS three tasks beside that thread,
@@ -667,13 +666,13 @@ block:
   fi;
 #endif
 elected_before:
-  if                               // _bridge/rlock.py:RLockBridge.block `if elected is not None and elected.thread is this_thread.marker:`
+  if                               // _bridge/rlock.py:RLockBridge._acquire_amid_election `elected.thread is me and not self._owned()`
 #ifdef FAULT_ENTERS_ADOPTED
   :: elected && LOOP(elected) == me ->
 #else
   :: elected && LOOP(elected) == me && owner != me ->
 #endif
-     if                            // _bridge/rlock.py:RLockBridge.block `return acquired(self._acquire, self._release, *seconds)`
+     if                            // _bridge/rlock.py:RLockBridge._acquire_amid_election `if acquired(self._acquire, self._release, _slice(deadline)):`
      :: atomic { OPEN(me) -> acquire_as(me); get_in() }; goto have
 #ifndef FAULT_FOR_EVER
      :: !elected || LOOP(elected) != me -> goto elected_before

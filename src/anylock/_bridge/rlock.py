@@ -234,12 +234,12 @@ class RLockBridge(LockBridge):
             return self._acquire()
         if timeout is None:
             self._refuse_the_abandoned(name)
-        elected = self._elected
-        if elected is not None and elected.thread is this_thread.marker:
-            # We are a signal handler or a finalizer above the frame that is about to
-            # take the lock, which may have the turnstile.
-            seconds = () if timeout is None else (timeout,)
-            return acquired(self._acquire, self._release, *seconds)
+        deadline = None if timeout is None else monotonic() + timeout
+        had = self._acquire_amid_election(deadline)
+        if had is not None:
+            return had
+        if deadline is not None:
+            timeout = max(0.0, deadline - monotonic())
         if not self._owned():
             return super().block(timeout, name)
         # A task has it, most likely through this thread: to acquire the inner lock
@@ -262,6 +262,19 @@ class RLockBridge(LockBridge):
                 self._release()
             raise
         return had
+
+    def _acquire_amid_election(self, deadline: float | None) -> bool | None:
+        # We are a signal handler or a finalizer above the frame that is about to take
+        # the lock, which may have the turnstile. Or that frame is gone, and another
+        # thread about to end the election. Then a task of this thread may have adopted
+        # the lock, or it is lent to one as soon as that is done: hence the slices.
+        me = this_thread.marker
+        while (elected := self._elected) and elected.thread is me and not self._owned():
+            if acquired(self._acquire, self._release, _slice(deadline)):
+                return True
+            if deadline is not None and monotonic() >= deadline:
+                return False
+        return None
 
     def _acquire_in_turn(self, deadline: float | None) -> bool:
         # As the helper does: nobody who comes later gets in front of it.
