@@ -124,10 +124,14 @@ class RLockStage(Machine):
                 self.coming_back.discard(actor)
                 self.waits.add(actor, self.turn)
 
-    def be_polite(self, actor: Actor) -> None:
+    def polite(self, actor: Actor) -> bool:
+        """Say whether it is a thread that cannot come before tasks that wait."""
         # A loop's thread has the lock by itself. It leaves the turnstile to whoever is
         # there before it takes the lock that the helper had for it.
-        if not any(loop.blocked_by for loop in self.loops):
+        return actor.loop is None and not any(loop.blocked_by for loop in self.loops)
+
+    def be_polite(self, actor: Actor) -> None:
+        if self.polite(actor):
             super().be_polite(actor)
 
     def check(self) -> None:

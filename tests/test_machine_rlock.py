@@ -120,7 +120,7 @@ class RLockMachine(RLockStage):
             by = "task"
         elif by == "with" and way == "try":
             way = "no wait"  # what tries is the task
-        if self.waits.queued() and by == "task":
+        if self.waits.queued() and (by == "task" or self.polite(actor)):
             ends = ["refused"]
         elif self.waits or self.helping():
             # Others may get in or not; and a helper for whom nobody waits any more
