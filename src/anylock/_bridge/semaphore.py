@@ -139,6 +139,17 @@ class SemaphoreBridge(Bridge):
             raise WouldDeadlock(reason, "use 'async with' in tasks", name)
         return True
 
+    def spoken_for(self, free: Callable[[], int]) -> int:
+        """Count the permits that are free, and those that were granted and wait.
+
+        A bounded semaphore has no room for others in their place: they come back if
+        the tasks they were granted to are cancelled.
+        """
+        steps = self._steps
+        counted = free() + len(self._unresumed())
+        # A step makes one of these of the other, which would then be counted twice.
+        return counted if steps == self._steps and not self._mail else free()
+
     def _unresumed(self) -> list[Waiter]:
         return [waiter for waiter in list(self._granted) if not waiter.resumed]
 

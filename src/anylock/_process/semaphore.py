@@ -179,9 +179,14 @@ class ProcessBoundedSemaphore(ProcessSemaphore, synchronize.BoundedSemaphore):
 
     def _refuse(self, n: int) -> None:
         bound: int = self._semlock.maxvalue
+        bridge = self._bridge_if_any()
+        free = self._free() if bridge is None else bridge.spoken_for(self._free)
+        if free + n > bound:
+            raise SemaphoreOverReleased(bound, self.name)
+
+    def _free(self) -> int:
         try:
             free: int = self._semlock._get_value()  # noqa: SLF001
         except NotImplementedError:  # macOS
             free = 0 if self._semlock._is_zero() else 1  # noqa: SLF001
-        if free + n > bound:
-            raise SemaphoreOverReleased(bound, self.name)
+        return free

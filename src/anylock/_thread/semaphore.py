@@ -325,7 +325,9 @@ class ThreadBoundedSemaphore(ThreadSemaphore):
             super()._leave_task(bridge)
 
     def _refuse(self, n: int) -> None:
-        if self.value + n > self._initial:
+        bridge = self._bridge_if_any()
+        free = self.value if bridge is None else bridge.spoken_for(self._permits.qsize)
+        if free + n > self._initial:
             raise SemaphoreOverReleased(self._initial, self.name)
 
     def _use_native(self) -> None:
