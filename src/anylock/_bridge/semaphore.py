@@ -73,6 +73,10 @@ class SemaphoreBridge(Bridge):
         self._count()
         return True
 
+    def awaited(self) -> bool:
+        """Say whether what is free is on its way to somebody who waits."""
+        return bool(self._queue)
+
     def leave(self) -> bool:
         """Give back a permit that a task holds."""
         self.give_up()

@@ -30,7 +30,17 @@ class CarefulProcessSemaphore(BridgedSemLock["SemaphoreBridge"], synchronize.Sem
         Raises:
             NotImplementedError: The system cannot tell: macOS.
         """
-        return self.get_value()
+        return 0 if self._awaited() else self.get_value()
+
+    def locked(self) -> bool:
+        """Say whether who wants a permit at this moment would have to wait."""
+        return super().locked() or self._awaited()
+
+    def _awaited(self) -> bool:
+        # When tasks make room for threads, a permit is not granted to the next of
+        # them: for a moment nobody has it, but who comes now does not get it either.
+        bridge = self._bridge_if_any()
+        return bridge is not None and bridge.awaited()
 
     def __exit__(
         self,
@@ -159,6 +169,7 @@ class ProcessSemaphore(CarefulProcessSemaphore, metaclass=NativeSlots):
         # __exit__ stays native: the helper waits for what it puts back.
         slots: Any = self
         slots.__enter__ = super().__enter__
+        slots.locked = super().locked
 
     def __getstate__(self) -> tuple[Any, ...]:
         return (super().__getstate__(), self._total)

@@ -63,7 +63,7 @@ class CarefulThreadSemaphore(Bridged["SemaphoreBridge"]):
     @property
     def value(self) -> int:
         """How many permits are free at this moment."""
-        return self._permits.qsize()
+        return 0 if self._awaited() else self._permits.qsize()
 
     def acquire(self, blocking: bool = True, timeout: float | None = None) -> bool:  # noqa: FBT001, FBT002 - threading's signature
         """Take a permit as `threading.Semaphore.acquire` does.
@@ -140,7 +140,13 @@ class CarefulThreadSemaphore(Bridged["SemaphoreBridge"]):
 
     def locked(self) -> bool:
         """Say whether who wants a permit at this moment would have to wait."""
-        return self._permits.empty()
+        return self._permits.empty() or self._awaited()
+
+    def _awaited(self) -> bool:
+        # When tasks make room for threads, a permit is not granted to the next of
+        # them: for a moment nobody has it, but who comes now does not get it either.
+        bridge = self._bridge_if_any()
+        return bridge is not None and bridge.awaited()
 
     def try_acquire(self) -> bool:
         """Take a permit if that needs no waiting; say whether it was taken."""
