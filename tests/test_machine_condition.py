@@ -13,7 +13,7 @@ from anylock._async.rlock import AsyncRLock
 from anylock._notices import Notices
 from backends import ASYNCIO, TRIO, Backend, require
 from condition_machine import ConditionMachine
-from machine_runs import first_violation, run
+from machine_runs import HUNT, first_violation, run
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -92,7 +92,12 @@ def come_back_once(patch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("kind", "fault", "sign"),
     [
-        ("async", keep_the_notification, "it goes on"),
+        pytest.param(
+            *("async", keep_the_notification, "it goes on"),
+            marks=pytest.mark.skipif(
+                not HUNT, reason="half a minute, so it is for hunts: ANYLOCK_HUNT"
+            ),
+        ),
         ("thread", end_without_the_lock, ".. came in beside|..: not held|locked"),
         ("async", notify_the_last, ".. overtook"),
         ("async", notify_one_more, ".. was notified by nobody"),
