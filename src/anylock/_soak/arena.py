@@ -95,6 +95,9 @@ def _settle(stage: Stage, place: str) -> Crew:
     libraries = {loop.library for cast in plan.cast for loop in cast.loops}
     for module in (*_ON_FIRST_USE, *libraries):
         import_module(module)
+    # The first event loop of a process takes a lock of asyncio's. A child that is
+    # forked just then would wait for it for ever.
+    asyncio.new_event_loop().close()
     # That there are other threads when a process forks is the point here.
     warnings.simplefilter("ignore", DeprecationWarning)
     if plan.switch_interval is not None:
