@@ -62,7 +62,7 @@ class SilentTryAcquire(ReferenceLock):
 class WaitingTryAcquire(ReferenceLock):
     def try_acquire(self) -> bool:
         while not super().try_acquire():
-            time.sleep(0.001)
+            time.sleep(0.001)  # that it polls is a part of what is wrong
         return True
 
 

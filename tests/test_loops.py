@@ -248,7 +248,7 @@ PROGRAMS = {
         import asyncio
         async def main():
             tasks = [asyncio.ensure_future(one()) for _ in range(3)]
-            await asyncio.sleep(0.01)
+            await all_wait(3, asyncio.sleep)
         asyncio.run(main())
         """,
     "trio.run": """
@@ -257,15 +257,17 @@ PROGRAMS = {
             async with trio.open_nursery() as nursery:
                 for _ in range(3):
                     nursery.start_soon(one)
-                await trio.sleep(0.01)
+                await all_wait(3, trio.sleep)
                 nursery.cancel_scope.cancel()
         trio.run(main)
         """,
     "loop in a daemon thread": """
         import asyncio, threading
         async def main():
-            asyncio.get_running_loop().call_later(0.01, ready.set)
-            await asyncio.gather(one(), one())
+            tasks = [asyncio.ensure_future(one()) for _ in range(2)]
+            await all_wait(2, asyncio.sleep)
+            ready.set()
+            await asyncio.gather(*tasks)
         ready = threading.Event()
         threading.Thread(target=lambda: asyncio.run(main()), daemon=True).start()
         ready.wait()
@@ -275,14 +277,14 @@ PROGRAMS = {
         loop = asyncio.new_event_loop()
         loop.set_exception_handler(lambda loop, context: None)
         tasks = [loop.create_task(one()) for _ in range(3)]
-        loop.run_until_complete(asyncio.sleep(0.01))
+        loop.run_until_complete(all_wait(3, asyncio.sleep))
         """,
     "granted at the end": """
         import asyncio
         loop = asyncio.new_event_loop()
         loop.set_exception_handler(lambda loop, context: None)
         tasks = [loop.create_task(one()) for _ in range(3)]
-        loop.run_until_complete(asyncio.sleep(0.01))
+        loop.run_until_complete(all_wait(3, asyncio.sleep))
         lock.release()
         """,
 }
@@ -300,6 +302,15 @@ def test_the_end_with_waiters_queued(program: str, kind: LockKind) -> None:
         async def one():
             async with lock:
                 await __import__("anyio").sleep(0)
+        def waiting():
+            if lock.kind == "async":
+                return len(lock._waiters or ())
+            bridge = lock._bridge
+            # The helper is at the lock as soon as it has the turnstile.
+            return len(bridge._queue) if bridge and bridge._turnstile.locked() else 0
+        async def all_wait(number, sleep):
+            while waiting() < number:
+                await sleep(0)
         """
     source = dedent(head) + dedent(PROGRAMS[program])
     done = subprocess.run(
