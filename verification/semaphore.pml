@@ -208,8 +208,8 @@ serve:
 
 more:
   atomic {
-    if                             // _bridge/semaphore.py:SemaphoreBridge._serve `while self._queue and self._acquire(False):`
-    :: queued && free ->
+    if                             // _bridge/semaphore.py:SemaphoreBridge._serve `while self._queue and not self._helping and self._acquire(False):`
+    :: queued && !helping && free ->
        free--;
 #ifdef FAULT_SERVE_ONCE
        then = 0;

@@ -204,7 +204,9 @@ class SemaphoreBridge(Bridge):
             lost.granted = False  # its event loop was closed before it could run
             self._distrust(lost)
             self._grant()
-        while self._queue and self._acquire(False):
+        # A helper on its way waits in the turn of the threads; to take permits past it
+        # would be to pass all of those by, for as long as tasks keep coming.
+        while self._queue and not self._helping and self._acquire(False):
             self._tenure_ends = None
             self._grant()
         self._summon_helper()
