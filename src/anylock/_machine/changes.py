@@ -1,0 +1,68 @@
+"""Chooses how to wait for a change of a lock file, on this system and this file."""
+
+from __future__ import annotations
+
+import sys
+from typing import Protocol
+
+from anylock._machine.polling import Polling
+
+if sys.platform == "linux":
+    import ctypes
+
+    from anylock._machine.inotify import InotifyWatch
+elif sys.platform == "darwin":
+    from anylock._machine.kqueue import KqueueWatch
+
+
+class Watch(Protocol):
+    """Watches one file, for one thread."""
+
+    longest: float
+    """Seconds after which to look again, even if nothing was told."""
+
+    def wait(self, timeout: float) -> bool:
+        """Wait until the file changes; False when so many seconds are over."""
+        ...
+
+    def close(self) -> None:
+        """Watch no more."""
+        ...
+
+
+def watch(descriptor: int) -> Watch:
+    """Begin to watch an open file; by polling, where there is no other way."""
+    try:
+        if sys.platform == "linux":
+            if not _changes_unseen(descriptor):
+                return InotifyWatch(descriptor)
+        elif sys.platform == "darwin":
+            return KqueueWatch(descriptor)
+    except OSError:  # there are as many watches as there may be
+        pass
+    return Polling()
+
+
+if sys.platform == "linux":
+    _NETWORK = {
+        0x6969: "NFS",
+        0x517B: "SMB",
+        0xFE534D42: "SMB2",
+        0xFF534D42: "CIFS",
+        0x65735546: "FUSE",
+        0x01021997: "9P",
+        0x00C36400: "Ceph",
+        0x0BD00BD0: "Lustre",
+        0x5346414F: "AFS",
+    }
+    """File systems that tell nobody what another machine does, by magic number."""
+
+    _libc = ctypes.CDLL(None)
+
+    def _changes_unseen(descriptor: int) -> bool:
+        """Say whether the file may be changed by another machine."""
+        found = ctypes.create_string_buffer(256)  # more than any struct statfs
+        if _libc.fstatfs(descriptor, found):
+            return False
+        magic = ctypes.c_long.from_buffer(found).value
+        return magic & 0xFFFFFFFF in _NETWORK
