@@ -34,8 +34,9 @@ def folder() -> Path:
             "folder: pip install 'anylock[machine]', or give it a path="
         )
         raise ImportError(message) from error
-    found = Path(user_runtime_path("anylock", appauthor=False))
+    found = Path("anylock")
     try:
+        found = Path(user_runtime_path("anylock", appauthor=False))
         found.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         found.mkdir(mode=0o700, exist_ok=True)
     except FileExistsError as error:
@@ -45,7 +46,7 @@ def folder() -> Path:
         raise explained(error, str(found)) from None
     if sys.platform != "win32":
         _check(found)
-    return found
+    return found.resolve()  # so that the lock is the same when it is given by path
 
 
 if sys.platform != "win32":

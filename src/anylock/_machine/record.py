@@ -27,8 +27,8 @@ BEGINNINGS = frozenset(
 LENGTH = 4096
 """Bytes that a record has at most."""
 
-_LONGEST_NAME, _LONGEST_BY = 200, 100
-"""How much of them is written; JSON may need twelve bytes for a character."""
+_LONGEST_NAME = 200
+"""Of each name that is written; JSON may need six bytes for a character."""
 
 
 @dataclass(frozen=True)
@@ -93,10 +93,11 @@ class Signature:
                 "pid": os.getpid(),
                 "started": start_of("self"),
                 "host": _host(),
-                "by": by[:_LONGEST_BY],
-            }
+                "by": by[:_LONGEST_NAME],
+            },
+            ensure_ascii=False,
         )
-        return HELD + said.encode() + b"\n"
+        return HELD + said.encode("utf-8", "surrogatepass") + b"\n"
 
 
 def read(data: bytes, since: float) -> LockHolder | None:
