@@ -57,6 +57,7 @@ def usable(lock: MachineLock) -> None:
     assert not lock.locked()
     with lock.hold(PATIENCE):
         assert not lock.abandoned
+        assert lock.holder() is not None
         assert other(lock).locked()
         assert not other(lock).try_acquire()
     with other(lock).hold(PATIENCE):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from anylock import LockFileError, MachineLock, make_lock
-from anylock._machine import lockfile
+from anylock._machine import changes, lockfile
 from children import Child, Signal, in_child
 from lockfiles import other, refused, usable
 from staging import PATIENCE, in_thread, until
@@ -17,6 +17,8 @@ from staging import PATIENCE, in_thread, until
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    from anylock._machine.changes import Watch
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="it is about POSIX")
 
@@ -48,10 +50,10 @@ def moved(path: Path) -> None:
     path.rename(path.with_name("moved"))
 
 
-changes = pytest.mark.parametrize("change", [gone, replaced, moved])
+whatever_changes = pytest.mark.parametrize("change", [gone, replaced, moved])
 
 
-@changes
+@whatever_changes
 def test_the_file_changes_while_idle(
     lock: MachineLock, path: Path, change: Callable[[Path], None]
 ) -> None:
@@ -67,7 +69,7 @@ def test_the_file_changes_while_idle(
     usable(lock)
 
 
-@changes
+@whatever_changes
 def test_the_file_changes_between_open_and_lock(
     monkeypatch: pytest.MonkeyPatch,
     lock: MachineLock,
@@ -90,7 +92,7 @@ def test_the_file_changes_between_open_and_lock(
     usable(lock)
 
 
-@changes
+@whatever_changes
 def test_the_file_changes_while_it_is_held_and_waited_for(
     lock: MachineLock, path: Path, change: Callable[[Path], None]
 ) -> None:
@@ -114,6 +116,29 @@ def test_the_file_changes_while_it_is_held_and_waited_for(
         go.set()
     came.close()
     go.close()
+    usable(lock)
+
+
+def test_who_moves_on_is_told_of_the_new_file(
+    monkeypatch: pytest.MonkeyPatch, lock: MachineLock, path: Path
+) -> None:
+    waiter, holder = other(lock), other(lock)
+    watched: list[int] = []
+
+    def watch(descriptor: int) -> Watch:
+        watched.append(os.fstat(descriptor).st_ino)
+        return changes.watch(descriptor)
+
+    monkeypatch.setattr(lockfile, "watch", watch)
+    lock.acquire()
+    with in_thread(lambda: usable_once(waiter)):
+        until(lambda: watched)
+        replaced(path)
+        holder.acquire()
+        lock.release()
+        until(lambda: len(watched) > 1)
+        holder.release()
+    assert watched[1] == path.stat().st_ino != watched[0]
     usable(lock)
 
 

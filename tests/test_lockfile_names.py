@@ -74,6 +74,7 @@ def test_any_name(runtime: Path, name: str) -> None:
             ),
         ),
         ("\ud83d\ude00", "\U0001f600"),
+        ("\ud800", "?"),
         ("x", "x "),
         ("a/b", "a//b"),
         ("x", "x\0"),

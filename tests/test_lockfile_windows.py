@@ -7,7 +7,6 @@ that the calls fit together, not that those systems do what their manuals say.
 from __future__ import annotations
 
 import errno
-import fcntl
 import importlib
 import os
 import select
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.skipif(
     sys.platform != "linux", reason="there the real ones are used"
 )
+fcntl: Any = pytest.importorskip("fcntl")
 NBLCK, UNLCK = 2, 0
 
 

@@ -55,22 +55,18 @@ def open_file(path: str) -> int:
         LockFileError: It cannot be opened, or it is not a plain file of this user
             that has one name.
     """
-    while True:
-        try:
-            descriptor = os.open(path, _FLAGS, 0o600)
-        except OSError as error:
-            raise explained(error, path) from None
-        except ValueError as error:  # a NUL, or what the file system cannot encode
-            raise LockFileError(path, f"{error}; name a file", errno.EINVAL) from None
-        try:
-            found = os.fstat(descriptor)
-            if found.st_nlink:
-                _check(found, path)
-                return descriptor
-        except BaseException:
-            os.close(descriptor)
-            raise
-        os.close(descriptor)  # deleted since it was opened
+    try:
+        descriptor = os.open(path, _FLAGS, 0o600)
+    except OSError as error:
+        raise explained(error, path) from None
+    except ValueError as error:  # a NUL, or what the file system cannot encode
+        raise LockFileError(path, f"{error}; name a file", errno.EINVAL) from None
+    try:
+        _check(os.fstat(descriptor), path)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
 
 
 def _check(found: os.stat_result, path: str) -> None:
