@@ -95,7 +95,7 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def typing(session: nox.Session) -> None:
     """Types, by mypy and pyright, in one environment."""
-    session.install("-e", ".[cli,trio]", *group("typing"))
+    session.install("-e", ".[cli,machine,trio]", *group("typing"))
     run_mypy(session)
     run_pyright(session)
 
@@ -103,14 +103,14 @@ def typing(session: nox.Session) -> None:
 @nox.session(default=False)
 def mypy(session: nox.Session) -> None:
     """Types, by mypy alone (part of `typing`)."""
-    session.install("-e", ".[cli,trio]", *group("typing"))
+    session.install("-e", ".[cli,machine,trio]", *group("typing"))
     run_mypy(session)
 
 
 @nox.session(default=False)
 def pyright(session: nox.Session) -> None:
     """Types, by pyright alone (part of `typing`)."""
-    session.install("-e", ".[cli,trio]", *group("typing"))
+    session.install("-e", ".[cli,machine,trio]", *group("typing"))
     run_pyright(session)
 
 
@@ -118,8 +118,8 @@ def pyright(session: nox.Session) -> None:
 @nox.parametrize(
     "extras",
     [
-        nox.param(("cli",), id="without-trio"),
-        nox.param(("cli", "trio"), id="trio"),
+        nox.param(("cli", "machine"), id="without-trio"),
+        nox.param(("cli", "machine", "trio"), id="trio"),
     ],
 )
 def tests(session: nox.Session, extras: tuple[str, ...]) -> None:
@@ -151,7 +151,7 @@ def tests(session: nox.Session, extras: tuple[str, ...]) -> None:
 @nox.session(default=False)
 def docs(session: nox.Session) -> None:
     """What README.md, docs/ and docstrings show (part of `tests`)."""
-    session.install("-e", ".[cli,trio]", *group("tests"))
+    session.install("-e", ".[cli,machine,trio]", *group("tests"))
     run_pytest(session, "pytest", "tests/test_docs.py", trio=True)
 
 
@@ -162,7 +162,7 @@ def build(session: nox.Session) -> None:
     with tempfile.TemporaryDirectory() as dist:
         session.run("python", "-m", "build", "--outdir", dist)
         (wheel,) = Path(dist).glob("*.whl")
-        session.install(f"{wheel}[cli,trio]", *group("tests"))
+        session.install(f"{wheel}[cli,machine,trio]", *group("tests"))
     session.run(
         *("python", "-c"),
         "import anylock, pathlib, sys; here = pathlib.Path(anylock.__file__).parent; "
@@ -175,7 +175,7 @@ def build(session: nox.Session) -> None:
 @nox.session(python=PYTHONS)
 def conformance(session: nox.Session) -> None:
     """CPython's own tests of locks, against ours."""
-    session.install("-e", ".[cli,trio]")
+    session.install("-e", ".[cli,machine,trio]")
     session.run("python", "-m", "verification.conformance", *session.posargs)
 
 
@@ -197,7 +197,7 @@ def schedules(session: nox.Session) -> None:
 @nox.session
 def soak(session: nox.Session) -> None:
     """Every kind amid faults, for 10 s, or 60 in CI; `--` precedes its own options."""
-    session.install("-e", ".[cli,trio]")
+    session.install("-e", ".[cli,machine,trio]")
     options = session.posargs or ["--seconds", "60" if CI else "10"]
     session.run("python", "-m", "anylock", "soak", *options)
 
@@ -205,7 +205,7 @@ def soak(session: nox.Session) -> None:
 @nox.session(default=False, python="3.13")
 def mutation(session: nox.Session) -> None:
     """What the tests would not notice, by cosmic-ray: hours, or name a module."""
-    session.install("-e", ".[cli,trio]", *group("tests", "mutation"))
+    session.install("-e", ".[cli,machine,trio]", *group("tests", "mutation"))
     work = Path(tempfile.gettempdir(), "anylock-mutation")
     session.run(
         *("python", "verification/mutation/run.py", "--work", str(work)),
@@ -217,11 +217,11 @@ def mutation(session: nox.Session) -> None:
 def benchmarks(session: nox.Session) -> None:
     """The benchmarks, in short unless they are given arguments of their own.
 
-    `core` or `family` as the first one runs that alone, with those that follow it; if
-    none do, in full.
+    `core`, `family` or `machine` as the first one runs that alone, with those that
+    follow it; if none do, in full.
     """
     session.install("-e", ".[trio]", *group("benchmarks"))
-    chosen, options = ["core", "family"], session.posargs
+    chosen, options = ["core", "family", "machine"], session.posargs
     if options and options[0] in chosen:
         chosen, options = options[:1], options[1:]
     elif not options:

@@ -23,12 +23,14 @@ ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
 DOCUMENTS = [README, *sorted(ROOT.glob("docs/**/*.md"))]
 EXAMPLES = sorted(ROOT.glob("examples/*.py"))
+# Those that another operating system only can import.
+FOREIGN = {"linux": {"kqueue", "windows"}}.get(sys.platform, {"inotify"})
 MODULES = [
     "anylock",
     *(
         module.name
         for module in pkgutil.walk_packages(anylock.__path__, "anylock.")
-        if not module.name.endswith("__main__")
+        if module.name.rpartition(".")[2] not in {"__main__", *FOREIGN}
     ),
 ]
 

@@ -173,7 +173,7 @@ def assert_lists_kinds(message: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "kind", ["threads", "", "THREAD", "machine", 1, b"thread", ["thread"], ThreadLock]
+    "kind", ["threads", "", "THREAD", "cluster", 1, b"thread", ["thread"], ThreadLock]
 )
 def test_an_unknown_kind_lists_the_kinds(kind: object) -> None:
     with pytest.raises(ValueError, match="kind must be one of") as info:

@@ -8,7 +8,7 @@ import sys
 import threading
 import tracemalloc
 import weakref
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from types import FrameType
 
 BUILTIN = type(threading.Lock().acquire)
-KINDS: tuple[LockKind, ...] = get_args(LockKind)
+KINDS: tuple[LockKind, ...] = ("async", "process", "thread")
 
 
 def make_bounded(kind: Any = None, **options: Any) -> Semaphore:

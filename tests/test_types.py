@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from pathlib import Path
 from typing import Any, get_args
 
@@ -49,7 +50,9 @@ def test_what_has_only_the_names_is_a_lock() -> None:
 
 def test_the_kinds_are_what_make_lock_takes() -> None:
     kinds: tuple[LockKind, ...] = get_args(LockKind)
-    assert [make_lock(kind).kind for kind in kinds] == ["async", "process", "thread"]
+    with pytest.raises(ValueError, match="kind must be one of") as info:
+        make_lock("none of them")
+    assert tuple(re.findall(r"'(\w+)'", str(info.value))) == kinds
 
 
 def test_the_marker_for_checkers_is_beside_the_code() -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from anylock._errors import (
     LockError,
+    LockFileError,
     LockNotHeldError,
     LockTimeout,
     SemaphoreOverReleased,
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from anylock._async.lock import AsyncLock
     from anylock._async.rlock import AsyncRLock
     from anylock._async.semaphore import AsyncBoundedSemaphore, AsyncSemaphore
+    from anylock._machine.lock import MachineLock
+    from anylock._machine.record import LockHolder
     from anylock._process.condition import ProcessCondition
     from anylock._process.lock import ProcessLock
     from anylock._process.rlock import ProcessRLock
@@ -50,9 +53,12 @@ __all__ = [
     "Hold",
     "Lock",
     "LockError",
+    "LockFileError",
+    "LockHolder",
     "LockKind",
     "LockNotHeldError",
     "LockTimeout",
+    "MachineLock",
     "ProcessBoundedSemaphore",
     "ProcessCondition",
     "ProcessLock",
@@ -83,7 +89,9 @@ _HOMES = {
     "Condition": "_protocol",
     "Hold": "_protocol",
     "Lock": "_protocol",
+    "LockHolder": "_machine.record",
     "LockKind": "_protocol",
+    "MachineLock": "_machine.lock",
     "ProcessBoundedSemaphore": "_process.semaphore",
     "ProcessCondition": "_process.condition",
     "ProcessLock": "_process.lock",

@@ -67,6 +67,23 @@ class LockNotHeldError(LockError, RuntimeError, ValueError):
         self.lock_name = lock_name
 
 
+class LockFileError(LockError, OSError):
+    """A lock file cannot be used.
+
+    Attributes:
+        path: Of the file, or of its folder.
+        reason: What is wrong, and what to do.
+        errno: The number of the system's error, or None.
+    """
+
+    def __init__(self, path: str, reason: str, errno: int | None = None) -> None:
+        super().__init__(f"the lock file {path!r} cannot be used: {reason}")
+        self._data = (path, reason, errno)
+        self.path = path
+        self.reason = reason
+        self.errno = errno
+
+
 class SemaphoreOverReleased(LockError, ValueError):  # noqa: N818 - what happened
     """A bounded semaphore was released more often than it was acquired.
 

@@ -8,12 +8,14 @@ import sys
 TYPE_CHECKING = False  # see the package
 if TYPE_CHECKING:
     from multiprocessing.context import BaseContext
+    from os import PathLike
     from typing import Any, Literal, overload
 
     from anylock._async.condition import AsyncCondition
     from anylock._async.lock import AsyncLock
     from anylock._async.rlock import AsyncRLock
     from anylock._async.semaphore import AsyncSemaphore
+    from anylock._machine.lock import MachineLock
     from anylock._process.condition import ProcessCondition
     from anylock._process.lock import ProcessLock
     from anylock._process.rlock import ProcessRLock
@@ -31,10 +33,14 @@ else:
 
 _OPTIONS: dict[str, frozenset[str]] = {
     "async": frozenset({"fast_acquire"}),
+    "machine": frozenset({"fair", "path"}),
     "process": frozenset({"context"}),
     "thread": frozenset({"reset_after_fork"}),
 }
 """Kind -> the options it takes beside those that all kinds take."""
+
+_FAMILY = ("async", "process", "thread")
+"""The kinds that have more than locks."""
 
 _loaded: dict[tuple[str, str], Any] = {}
 """Kind and member of the family -> class, once it has been used."""
@@ -56,6 +62,14 @@ def make_lock(
     kind: Literal["async"], *, name: str | None = None, fast_acquire: bool = False
 ) -> AsyncLock: ...
 @overload
+def make_lock(
+    kind: Literal["machine"],
+    *,
+    name: str | None = None,
+    path: str | PathLike[str] | None = None,
+    fair: bool = False,
+) -> MachineLock: ...
+@overload
 def make_lock(kind: str | None = None, *, name: str | None = None) -> Lock: ...
 def make_lock(
     kind: str | None = None, *, name: str | None = None, **options: Any
@@ -64,15 +78,16 @@ def make_lock(
 
     Take the lowest rung that is high enough: "async" for tasks of one event loop,
     "thread" for threads and tasks of one process, "process" for a process and the
-    processes it starts. All are used alike; see `Lock`.
+    processes it starts, "machine" for all processes of this machine that know its name.
+    All are used alike; see `Lock`.
 
     Args:
-        kind: "thread", "process" or "async". None takes the value of the environment
-            variable `ANYLOCK_KIND`; if that is not set, "async" where an event loop
-            of asyncio or trio runs in this thread, else "thread".
-        name: A label for reprs and errors.
-        **options: `reset_after_fork` for "thread", `context` for "process",
-            `fast_acquire` for "async"; see the classes.
+        kind: "thread", "process", "machine" or "async". None takes the value of the
+            environment variable `ANYLOCK_KIND`; if that is not set, "async" where an
+            event loop of asyncio or trio runs in this thread, else "thread".
+        name: A label for reprs and errors; for "machine" what processes meet by.
+        **options: `reset_after_fork` for "thread", `context` for "process", `path` and
+            `fair` for "machine", `fast_acquire` for "async"; see the classes.
 
     Raises:
         TypeError: The kind does not take such an option, or `name` is not a string.
@@ -245,8 +260,9 @@ def _adapter(kind: str | None, member: str, options: dict[str, Any]) -> Any:
         source = "the environment variable ANYLOCK_KIND"
     if kind is None:
         kind = "async" if _in_event_loop() else "thread"
-    if not isinstance(kind, str) or kind not in _OPTIONS:  # pyright: ignore[reportUnnecessaryIsInstance]
-        kinds = ", ".join(repr(known) for known in _OPTIONS)
+    known = _OPTIONS if member == "Lock" else _FAMILY
+    if not isinstance(kind, str) or kind not in known:  # pyright: ignore[reportUnnecessaryIsInstance]
+        kinds = ", ".join(map(repr, known))
         message = f"{source} must be one of {kinds}, not {kind!r}"
         raise ValueError(message)
     if options:

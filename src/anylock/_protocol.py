@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from types import TracebackType
 
-LockKind = Literal["async", "process", "thread"]
+LockKind = Literal["async", "machine", "process", "thread"]
 """The rungs of the ladder, by name."""
 
 

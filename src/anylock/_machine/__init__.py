@@ -1,0 +1,1 @@
+"""The kind "machine": locks on files, for any processes of one machine."""

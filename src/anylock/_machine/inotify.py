@@ -1,0 +1,174 @@
+"""Waits for a change of a lock file by inotify, on Linux.
+
+A user may have few instances of inotify (128, often), so a process has one, whatever
+the number of files that are waited for. Whoever waits first reads for all: it is the
+leader, and the next one leads when it leaves. So nobody needs a thread of its own, and
+the way from one process to the other is as short as it can be.
+"""
+
+from __future__ import annotations
+
+import _thread
+import ctypes
+import os
+import select
+import struct
+import sys
+from contextlib import suppress
+from time import monotonic
+
+assert sys.platform == "linux"  # noqa: S101 - type checkers understand it
+
+_EVENT = struct.Struct("iIII")
+
+_MODIFY, _CLOSE_WRITE, _DELETE_SELF, _MOVE_SELF = 0x2, 0x8, 0x400, 0x800
+
+# Who leaves writes so (MODIFY); of who dies the kernel closes it (CLOSE_WRITE). Either
+# is told a moment before the lock is free.
+_CHANGES = _MODIFY | _CLOSE_WRITE | _DELETE_SELF | _MOVE_SELF
+
+_ENOUGH = 4096
+"""Bytes that are read at once."""
+
+
+class InotifyWatch:
+    """Watches one file, for one thread.
+
+    Raises:
+        OSError: There are as many watches or instances as there may be.
+    """
+
+    __slots__ = ("_bell", "_instance", "_number", "told")
+
+    longest = 1.0
+    """Seconds after which to look again all the same."""
+
+    def __init__(self, descriptor: int) -> None:
+        self.told = False
+        """Whether the file has changed since `wait` was called last."""
+        self._bell = _thread.allocate_lock()
+        self._bell.acquire()
+        self._instance = _instance()
+        self._number = self._instance.add(self, descriptor)
+
+    def wait(self, timeout: float) -> bool:
+        """Wait until the file changes; False when so many seconds are over."""
+        deadline = monotonic() + timeout
+        while not self.told:
+            left = deadline - monotonic()
+            if left <= 0:
+                return False
+            if not self._instance.lead(self, left):
+                self._bell.acquire(True, left)
+        self.told = False
+        return True
+
+    def ring(self) -> None:
+        """Let it look whether it was told, or is to lead."""
+        with suppress(RuntimeError):  # it has rung already
+            self._bell.release()
+
+    def close(self) -> None:
+        """Watch no more."""
+        self._instance.remove(self, self._number)
+
+
+class _Inotify:
+    """The one instance of this process."""
+
+    def __init__(self) -> None:
+        self._libc = ctypes.CDLL(None, use_errno=True)
+        self.descriptor = self._checked(
+            self._libc.inotify_init1(os.O_CLOEXEC | os.O_NONBLOCK)
+        )
+        self._poll = select.poll()
+        self._poll.register(self.descriptor, select.POLLIN)
+        self._leading = _thread.allocate_lock()
+        self._changing = _thread.allocate_lock()
+        self._watches: dict[int, list[InotifyWatch]] = {}
+        """By the kernel's number: several may watch the same file."""
+
+    @staticmethod
+    def _checked(result: int) -> int:
+        if result < 0:
+            number = ctypes.get_errno()
+            raise OSError(number, os.strerror(number))
+        return result
+
+    def add(self, watch: InotifyWatch, descriptor: int) -> int:
+        # By way of the descriptor: it is that file, whatever the path leads to by now.
+        path = f"/proc/self/fd/{descriptor}".encode()
+        with self._changing:
+            number = self._checked(
+                self._libc.inotify_add_watch(self.descriptor, path, _CHANGES)
+            )
+            self._watches.setdefault(number, []).append(watch)
+        return number
+
+    def remove(self, watch: InotifyWatch, number: int) -> None:
+        with self._changing:
+            watches = self._watches[number]
+            watches.remove(watch)
+            if not watches:
+                del self._watches[number]
+                # It fails if the file is gone, and the watch with it.
+                self._libc.inotify_rm_watch(self.descriptor, number)
+
+    def lead(self, watch: InotifyWatch, timeout: float) -> bool:
+        """Read for all until that one is told; False if somebody else does."""
+        if not self._leading.acquire(False):
+            return False
+        try:
+            if not watch.told and self._poll.poll(timeout * 1000):
+                self._tell()
+        finally:
+            self._leading.release()
+            # After that, so that whoever has found it taken looks again. All of them:
+            # the first may be on its way out, and not lead.
+            with self._changing:
+                others = [w for found in self._watches.values() for w in found]
+            for other in others:
+                if other is not watch:
+                    other.ring()
+        return True
+
+    def _tell(self) -> None:
+        try:
+            data = os.read(self.descriptor, _ENOUGH)
+        except BlockingIOError:
+            return
+        told: set[int] = set()
+        offset = 0
+        while offset < len(data):
+            number, _, _, length = _EVENT.unpack_from(data, offset)
+            told.add(number)
+            offset += _EVENT.size + length
+        with self._changing:
+            for number, watches in self._watches.items():
+                if number in told or -1 in told:  # -1: some were lost
+                    for watch in watches:
+                        watch.told = True
+                        watch.ring()
+
+
+_the_instance: _Inotify | None = None
+_making = _thread.allocate_lock()
+
+
+def _instance() -> _Inotify:
+    global _the_instance  # noqa: PLW0603 - one per process is the meaning
+    with _making:
+        if _the_instance is None:
+            _the_instance = _Inotify()
+        return _the_instance
+
+
+def _forget_in_child() -> None:
+    global _making, _the_instance  # noqa: PLW0603 - they are the parent's
+    _making = _thread.allocate_lock()
+    if _the_instance is not None:
+        os.close(_the_instance.descriptor)
+        _the_instance = None
+
+
+os.register_at_fork(after_in_child=_forget_in_child)

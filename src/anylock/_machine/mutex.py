@@ -1,0 +1,216 @@
+"""The mutex under the kind "machine": a lock of this process, and behind it a file."""
+
+from __future__ import annotations
+
+import _thread
+import os
+import sys
+import weakref
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+from anylock._errors import WouldDeadlock
+from anylock._machine import record
+from anylock._machine.lockfile import ONCE, LockFile
+from anylock._parking import this_thread
+
+if TYPE_CHECKING:
+    from anylock._bridge.lock import LockBridge
+    from anylock._parking import ThreadMarker
+
+
+class FileMutex:
+    """Excludes the threads of this process, and all that lock the same file.
+
+    There is one for each path, whatever the number of locks. It can only block a
+    thread; tasks wait for it by a bridge, as for any such lock.
+
+    Args:
+        path: Of the lock file.
+        name: Of the lock, for the record in the file.
+        fair: Whether those who wait queue up at a second file, so that who comes back
+            at once is not in front of them.
+    """
+
+    def __init__(self, path: str, name: str | None, *, fair: bool) -> None:
+        self.file = LockFile(path)
+        self._queue = LockFile(f"{path}.queue") if fair else None
+        self._gate = _thread.allocate_lock()
+        self._signature = record.Signature(name)
+        self.name = name
+        self.bridge: LockBridge | None = None
+        self.held = False
+        self.owner: ThreadMarker | None = None
+        """The thread that holds it; None if a task does, or nobody here."""
+        self.of_the_parent = False
+        """Whether the process that forked this one held it then."""
+
+    def acquire_for_tasks(self, blocking: bool = True, timeout: float = -1) -> bool:  # noqa: FBT001, FBT002 - threading's signature
+        """Acquire it as `threading.Lock.acquire` does, for somebody who signs later."""
+        return self.acquire(blocking, timeout, signed=False)
+
+    def acquire(
+        self,
+        blocking: bool = True,  # noqa: FBT001, FBT002 - threading's signature
+        timeout: float = -1,
+        *,
+        signed: bool = True,
+    ) -> bool:
+        """Acquire it as `threading.Lock.acquire` does.
+
+        Args:
+            blocking: False tries once.
+            timeout: Seconds to wait at most; -1 waits for ever.
+            signed: Whether it is for the thread that calls.
+        """
+        if signed:
+            marker = this_thread.marker
+            data = self._signature.of_thread(marker)
+        else:
+            marker, data = None, record.ANONYMOUS
+        # A signal handler may raise after any call. So whether the gate is ours is
+        # noted by C code.
+        passed: list[bool] = []
+        try:
+            passed.extend(map(self._gate.acquire, _ONCE))
+            if (
+                passed[0] and self._queue is None and self.file.take(data)
+            ) or self._wait(passed, data, marker, timeout if blocking else 0):
+                self.owner = marker
+                _held.add(self)
+                self.held = True
+                return True
+        except BaseException:
+            if passed and passed[0]:
+                self.owner = None
+                self.held = False
+                _held.discard(self)
+                self._let_go()
+            raise
+        if passed[0]:
+            self._gate.release()
+        return False
+
+    def _wait(
+        self,
+        passed: list[bool],
+        data: bytes,
+        marker: ThreadMarker | None,
+        timeout: float,
+    ) -> bool:
+        deadline = None if timeout < 0 else ONCE
+        if timeout > 0:
+            deadline = monotonic() + timeout
+        if not passed[0]:
+            if deadline == ONCE:
+                return False
+            if deadline is None and marker is not None and self.owner is marker:
+                raise WouldDeadlock(
+                    "this thread holds it", "release it first", self.name
+                )
+            passed.clear()
+            passed.extend(map(self._gate.acquire, (True,), (timeout,)))
+            if not passed[0]:
+                return False
+        if self._queue is None:
+            return self._take(self.file, data, deadline)
+        if not self._take(self._queue, record.ANONYMOUS, deadline):
+            return False
+        try:
+            return self._take(self.file, data, deadline)
+        finally:
+            self._queue.release()
+
+    @staticmethod
+    def _take(file: LockFile, data: bytes, deadline: float | None) -> bool:
+        return file.take(data) or file.wait_and_take(data, deadline)
+
+    def sign(self, by_thread: bool) -> None:  # noqa: FBT001 - passed through
+        """Note which thread holds the lock, or write into the file which task does."""
+        if by_thread:
+            self.owner = this_thread.marker
+            self.file.write(self._signature.of_thread(self.owner))
+        else:
+            self.owner = None
+            self.file.write(self._signature.of_actor())
+
+    def release(self) -> None:
+        """Release it, from any thread.
+
+        Raises:
+            RuntimeError: Nobody in this process holds it.
+        """
+        if not self.held:
+            message = "release unlocked lock"
+            raise RuntimeError(message)
+        self.held = self.file.abandoned = False
+        self.owner = None
+        _held.discard(self)
+        try:
+            self.file.release()
+        finally:
+            self._gate.release()
+
+    def _let_go(self) -> None:
+        """Give back whatever an acquire had when it was interrupted."""
+        try:
+            if self._queue is not None:
+                self._queue.unlock()
+        finally:
+            try:
+                self.file.unlock()
+            finally:
+                self._gate.release()
+
+    def locked(self) -> bool:
+        """Say whether anybody holds it at this moment."""
+        if not self._gate.acquire(False):
+            return True
+        try:
+            return self.file.locked()
+        finally:
+            self._gate.release()
+
+    def forked(self) -> None:
+        """Let go of what is the parent's, in a forked child."""
+        # Closed, not unlocked: the parent has the same open file.
+        self.file.close()
+        if self._queue is not None:
+            self._queue.close()
+        self._gate = _thread.allocate_lock()
+        self._signature.renew()
+        self.of_the_parent = self.held
+        self.held = self.file.abandoned = False
+        self.owner = None
+
+
+_ONCE = (False,)
+
+_mutexes: weakref.WeakValueDictionary[tuple[str, bool], FileMutex] = (
+    weakref.WeakValueDictionary()
+)
+_making = _thread.RLock()
+_held: set[FileMutex] = set()
+"""Those that this process holds: they stay, even if nobody has a lock object."""
+
+
+def mutex_of(path: str, name: str | None, *, fair: bool) -> FileMutex:
+    """Return the mutex of this process for that file."""
+    with _making:
+        found = _mutexes.get((path, fair))
+        if found is None:
+            found = _mutexes[path, fair] = FileMutex(path, name, fair=fair)
+        return found
+
+
+def _forget_in_child() -> None:
+    global _making  # noqa: PLW0603 - another thread of the parent may hold it
+    _making = _thread.RLock()
+    _held.clear()
+    mutexes: list[Any] = list(_mutexes.values())
+    for mutex in mutexes:
+        mutex.forked()
+
+
+if sys.platform != "win32":
+    os.register_at_fork(after_in_child=_forget_in_child)
