@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from anylock import MachineLock, make_lock
+from anylock._machine import inotify
 from anylock._machine.mutex import FileMutex
 from interruptions import Interrupted, interrupt, interrupt_at, run_points
 
@@ -45,6 +46,8 @@ def test_handler_raises_at_every_point_of_the_way_in(
             got = lock.acquire(timeout=0.001)
         if got:
             lock.release()
+        instance = inotify._the_instance
+        assert not (instance and any(instance._watches.values()))
         if taken:
             stranger.release()
         for found in (stranger, lock):

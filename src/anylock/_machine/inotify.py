@@ -14,6 +14,7 @@ import os
 import select
 import struct
 import sys
+import weakref
 from contextlib import suppress
 from time import monotonic
 
@@ -38,7 +39,7 @@ class InotifyWatch:
         OSError: There are as many watches or instances as there may be.
     """
 
-    __slots__ = ("_bell", "_instance", "_number", "told")
+    __slots__ = ("__weakref__", "_bell", "_instance", "number", "told")
 
     longest = 1.0
     """Seconds after which to look again all the same."""
@@ -48,8 +49,10 @@ class InotifyWatch:
         """Whether the file has changed since `wait` was called last."""
         self._bell = _thread.allocate_lock()
         self._bell.acquire()
+        self.number: int | None = None
+        """That of the kernel, once it is known."""
         self._instance = _instance()
-        self._number = self._instance.add(self, descriptor)
+        self._instance.add(self, descriptor)
 
     def wait(self, timeout: float) -> bool:
         """Wait until the file changes; False when so many seconds are over."""
@@ -70,7 +73,7 @@ class InotifyWatch:
 
     def close(self) -> None:
         """Watch no more."""
-        self._instance.remove(self, self._number)
+        self._instance.remove(self)
 
 
 class _Inotify:
@@ -85,8 +88,9 @@ class _Inotify:
         self._poll.register(self.descriptor, select.POLLIN)
         self._leading = _thread.allocate_lock()
         self._changing = _thread.allocate_lock()
-        self._watches: dict[int, list[InotifyWatch]] = {}
-        """By the kernel's number: several may watch the same file."""
+        self._watches: dict[int, weakref.WeakSet[InotifyWatch]] = {}
+        """By the kernel's number: several may watch the same file. Weakly, because a
+        signal handler that raises can keep one from being closed."""
 
     @staticmethod
     def _checked(result: int) -> int:
@@ -95,24 +99,30 @@ class _Inotify:
             raise OSError(number, os.strerror(number))
         return result
 
-    def add(self, watch: InotifyWatch, descriptor: int) -> int:
+    def add(self, watch: InotifyWatch, descriptor: int) -> None:
         # By way of the descriptor: it is that file, whatever the path leads to by now.
         path = f"/proc/self/fd/{descriptor}".encode()
         with self._changing:
-            number = self._checked(
+            watch.number = self._checked(
                 self._libc.inotify_add_watch(self.descriptor, path, _CHANGES)
             )
-            self._watches.setdefault(number, []).append(watch)
-        return number
+            self._watches.setdefault(watch.number, weakref.WeakSet()).add(watch)
 
-    def remove(self, watch: InotifyWatch, number: int) -> None:
+    def remove(self, watch: InotifyWatch) -> None:
+        number = watch.number
+        if number is None:
+            return
         with self._changing:
-            watches = self._watches[number]
-            watches.remove(watch)
-            if not watches:
-                del self._watches[number]
-                # It fails if the file is gone, and the watch with it.
-                self._libc.inotify_rm_watch(self.descriptor, number)
+            watches = self._watches.get(number)
+            if watches is not None:
+                watches.discard(watch)
+                self._drop_if_unused(number)
+
+    def _drop_if_unused(self, number: int) -> None:
+        if not self._watches[number]:
+            del self._watches[number]
+            # It fails if the file is gone, and the watch with it.
+            self._libc.inotify_rm_watch(self.descriptor, number)
 
     def lead(self, watch: InotifyWatch, timeout: float) -> bool:
         """Read for all until that one is told; False if somebody else does."""
@@ -144,11 +154,12 @@ class _Inotify:
             told.add(number)
             offset += _EVENT.size + length
         with self._changing:
-            for number, watches in self._watches.items():
+            for number, watches in list(self._watches.items()):
                 if number in told or -1 in told:  # -1: some were lost
                     for watch in watches:
                         watch.told = True
                         watch.ring()
+                    self._drop_if_unused(number)
 
 
 _the_instance: _Inotify | None = None
