@@ -49,7 +49,7 @@ class InotifyWatch:
         """Whether the file has changed since `wait` was called last."""
         self._bell = _thread.allocate_lock()
         self._bell.acquire()
-        self.number: int | None = None
+        self.number = -1
         """That of the kernel, once it is known."""
         self._instance = _instance()
         self._instance.add(self, descriptor)
@@ -109,14 +109,9 @@ class _Inotify:
             self._watches.setdefault(watch.number, weakref.WeakSet()).add(watch)
 
     def remove(self, watch: InotifyWatch) -> None:
-        number = watch.number
-        if number is None:
-            return
         with self._changing:
-            watches = self._watches.get(number)
-            if watches is not None:
-                watches.discard(watch)
-                self._drop_if_unused(number)
+            self._watches[watch.number].discard(watch)
+            self._drop_if_unused(watch.number)
 
     def _drop_if_unused(self, number: int) -> None:
         if not self._watches[number]:
