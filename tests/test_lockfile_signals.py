@@ -47,7 +47,9 @@ def test_handler_raises_at_every_point_of_the_way_in(
         if got:
             lock.release()
         instance = inotify._the_instance
-        assert not (instance and any(instance._watches.values()))
+        if instance is not None:
+            assert not any(instance._watches.values())
+            assert not instance._leading.locked()
         if taken:
             stranger.release()
         for found in (stranger, lock):

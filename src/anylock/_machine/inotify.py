@@ -121,21 +121,25 @@ class _Inotify:
 
     def lead(self, watch: InotifyWatch, timeout: float) -> bool:
         """Read for all until that one is told; False if somebody else does."""
-        if not self._leading.acquire(False):
-            return False
+        # Noted by C code, as a signal handler may raise after any call.
+        leads: list[bool] = []
         try:
-            if not watch.told and self._poll.poll(timeout * 1000):
+            leads.extend(map(self._leading.acquire, (False,)))
+            if leads[0] and not watch.told and self._poll.poll(timeout * 1000):
                 self._tell()
         finally:
-            self._leading.release()
-            # After that, so that whoever has found it taken looks again. All of them:
-            # the first may be on its way out, and not lead.
-            with self._changing:
-                others = [w for found in self._watches.values() for w in found]
-            for other in others:
-                if other is not watch:
-                    other.ring()
-        return True
+            if leads and leads[0]:
+                self._leading.release()
+                self._let_others_look(watch)
+        return leads[0]
+
+    def _let_others_look(self, watch: InotifyWatch) -> None:
+        # All of them: the first may be on its way out, and not lead.
+        with self._changing:
+            others = [w for found in self._watches.values() for w in found]
+        for other in others:
+            if other is not watch:
+                other.ring()
 
     def _tell(self) -> None:
         try:
