@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from anylock import __version__
 from anylock._demo.command import add_demo
+from anylock._machine.command import add_locks, add_run
 from anylock._soak.command import add_soak
 
 if TYPE_CHECKING:
@@ -30,6 +31,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     add_demo(commands)
+    add_locks(commands)
+    add_run(commands)
     add_soak(commands)
     try:
         options = parser.parse_args(arguments)

@@ -63,7 +63,7 @@ def start_of(pid: int | str) -> int | None:
 class Signature:
     """What this process writes into the file of one lock."""
 
-    __slots__ = ("_name", "_record", "_thread")
+    __slots__ = ("_name", "_process", "_record", "_thread")
 
     def __init__(self, name: str | None) -> None:
         self._name = name
@@ -71,6 +71,7 @@ class Signature:
 
     def renew(self) -> None:
         """Forget what was of the parent, in a forked child."""
+        self._process: dict[str, Any] = {}
         self._thread: ThreadMarker | None = None
         self._record = b""
 
@@ -87,17 +88,26 @@ class Signature:
         return self._said(_name_of(_parking.current_actor()))
 
     def _said(self, by: str) -> bytes:
-        said = json.dumps(
-            {
+        if not self._process:
+            self._process = {
                 "lock": self._name and self._name[:_LONGEST_NAME],
                 "pid": os.getpid(),
                 "started": start_of("self"),
                 "host": _host(),
-                "by": by[:_LONGEST_NAME],
-            },
-            ensure_ascii=False,
+            }
+        said = json.dumps(
+            {**self._process, "by": by[:_LONGEST_NAME]}, ensure_ascii=False
         )
         return HELD + said.encode("utf-8", "surrogatepass") + b"\n"
+
+
+def name_in(data: bytes) -> str | None:
+    """Return the name of the lock that a record is of; None if it has none."""
+    try:
+        name = json.loads(data[1:].partition(b"\n")[0])["lock"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return None
+    return name if isinstance(name, str) else None
 
 
 def read(data: bytes, since: float) -> LockHolder | None:
