@@ -1,9 +1,14 @@
-"""What is checked before a change goes in: `nox` runs all of it, `nox -l` lists it."""
+"""What is checked before a change goes in: `nox -l` lists it.
+
+Plain `nox` is for who works on it: the checks of style and of types, and the tests on
+the Python that runs nox. Where `CI` is set, it is everything on every Python.
+"""
 
 from __future__ import annotations
 
 import os
 import shutil
+import sys
 import tempfile
 from pathlib import Path
 
@@ -39,9 +44,26 @@ os.environ["PATH"] = os.pathsep.join(
 # The version of Python on which it is measured what the tests cover.
 MEASURED = "3.11"
 
+# The one that tests run on unless it is CI that runs them.
+MINE = ".".join(map(str, sys.version_info[:2]))
+if MINE not in PYTHONS:
+    MINE = PYTHONS[-1]
+if not CI:
+    nox.options.sessions = ["lint", "typing", f"tests-{MINE}", "schedules"]
+
 # Those on which threads switch after a microsecond where they otherwise may have 5 ms:
 # with trio, the others run at the usual pace.
 HASTY = PYTHONS[2:]
+
+
+# Those that import every module, run every command and read every document.
+WITH_EVERY_MODULE = tuple(
+    f"tests/test_{name}.py"
+    for name in (
+        *("check_family", "check_lock", "demo", "docs", "examples", "soak_run"),
+        *("lockfile_commands", "lockfile_contract"),
+    )
+)
 
 
 def group(*names: str) -> tuple[str, ...]:
@@ -56,25 +78,26 @@ def floors(*extras: str) -> list[str]:
     return [item.replace(">=", "==") for items in chosen for item in items]
 
 
-def run_pytest(session: nox.Session, *command: str, trio: bool) -> None:
+def run_pytest(session: nox.Session, *command: str, trio: bool = True) -> None:
     """Run the tests with `command`; what follows `--` goes to pytest."""
+    hasty = CI and trio and session.python in HASTY
     # Told that trio is required, the tests fail without it instead of skipping.
     session.run(
         *command,
         *("-n", "auto", *session.posargs),
         env={
             "ANYLOCK_REQUIRE_TRIO": "1" if trio else None,
-            "ANYLOCK_SWITCH_INTERVAL": (
-                "1e-6" if trio and session.python in HASTY else None
-            ),
+            "ANYLOCK_SWITCH_INTERVAL": "1e-6" if hasty else None,
         },
     )
 
 
 def run_mypy(session: nox.Session) -> None:
-    """Run mypy as for the oldest Python and as for the newest."""
+    """Run mypy as for the oldest Python, the newest, and other platforms."""
     for version in (PYTHONS[0], PYTHONS[-1]):
         session.run("mypy", "--strict", "--python-version", version)
+    for platform in ("darwin", "win32"):
+        session.run("mypy", "--strict", "--platform", platform, "src")
 
 
 def run_pyright(session: nox.Session) -> None:
@@ -115,49 +138,48 @@ def pyright(session: nox.Session) -> None:
 
 
 @nox.session(python=PYTHONS)
-@nox.parametrize(
-    "extras",
-    [
-        nox.param(("cli", "machine"), id="without-trio"),
-        nox.param(("cli", "machine", "trio"), id="trio"),
-    ],
-)
-def tests(session: nox.Session, extras: tuple[str, ...]) -> None:
-    """Tests and documents, with and without trio.
+def tests(session: nox.Session) -> None:
+    """Tests and documents.
 
     The oldest Python runs them with the oldest dependencies, and Python 3.11 measures
-    what they cover: later ones do not run what is there for the earlier. From 3.12 on
-    threads switch every microsecond in the tests with trio.
+    what they cover: later ones do not run what is there for the earlier. In CI, threads
+    switch every microsecond from 3.12 on.
     """
-    trio = "trio" in extras
+    extras = ("cli", "machine", "trio")
     oldest = floors(*extras) if session.python == PYTHONS[0] else []
     session.install("-e", f".[{','.join(extras)}]", *group("tests"), *oldest)
-    if not trio:
-        session.run(
-            *("python", "-c"),
-            "from importlib.util import find_spec; "
-            "assert not find_spec('trio'), 'trio is installed here'",
-        )
-    if trio and session.python == MEASURED:
+    if session.python == MEASURED:
         session.run("coverage", "erase")
-        run_pytest(session, "coverage", "run", "-m", "pytest", trio=trio)
+        run_pytest(session, "coverage", "run", "-m", "pytest")
         session.run("coverage", "combine", "--quiet")
         # A choice of tests covers a part only, and need not reach the threshold.
         session.run("coverage", "report", *(["--fail-under=0"] * bool(session.posargs)))
     else:
-        run_pytest(session, "pytest", trio=trio)
+        run_pytest(session, "pytest")
+
+
+@nox.session(python=[PYTHONS[0], *PYTHONS[3:]])
+def without_trio(session: nox.Session) -> None:
+    """Tests and documents for who has no trio, and never imports it."""
+    session.install("-e", ".[cli,machine]", *group("tests"))
+    session.run(
+        *("python", "-c"),
+        "from importlib.util import find_spec; "
+        "assert not find_spec('trio'), 'trio is installed here'",
+    )
+    run_pytest(session, "pytest", trio=False)
 
 
 @nox.session(default=False)
 def docs(session: nox.Session) -> None:
     """What README.md, docs/ and docstrings show (part of `tests`)."""
     session.install("-e", ".[cli,machine,trio]", *group("tests"))
-    run_pytest(session, "pytest", "tests/test_docs.py", trio=True)
+    run_pytest(session, "pytest", "tests/test_docs.py")
 
 
 @nox.session(reuse_venv=False)
 def build(session: nox.Session) -> None:
-    """Tests of the wheel, built from the sdist, in an environment made for it."""
+    """The wheel, built from the sdist: what is in it is all that it needs."""
     session.install(*group("build"))
     with tempfile.TemporaryDirectory() as dist:
         session.run("python", "-m", "build", "--outdir", dist)
@@ -169,7 +191,8 @@ def build(session: nox.Session) -> None:
         "assert here.is_relative_to(sys.prefix), f'{here} is not the wheel'; "
         "assert (here / 'py.typed').exists(), 'py.typed is not in the wheel'",
     )
-    run_pytest(session, "pytest", trio=True)
+    # Its modules are those that all other sessions test, so these show that none lacks.
+    run_pytest(session, "pytest", *WITH_EVERY_MODULE)
 
 
 @nox.session(python=PYTHONS)

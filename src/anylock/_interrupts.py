@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sys
 import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -39,7 +40,7 @@ def interrupts_noted() -> Generator[threading.Event]:
 @contextmanager
 def interrupts_withheld() -> Generator[None]:
     """Let Ctrl-C wait, so that it does not meet a process that is just starting."""
-    if not hasattr(signal, "pthread_sigmask"):  # Windows
+    if sys.platform == "win32" or not hasattr(signal, "pthread_sigmask"):
         yield
         return
     before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])

@@ -90,7 +90,7 @@ def inspect(stage: Stage) -> None:
 def _settle(stage: Stage, place: str) -> Crew:
     plan, board = stage.plan, stage.board
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what it means
-    if DUMP is not None:
+    if sys.platform != "win32" and DUMP is not None:
         faulthandler.register(DUMP, all_threads=True)
     libraries = {loop.library for cast in plan.cast for loop in cast.loops}
     for module in (*_ON_FIRST_USE, *libraries):

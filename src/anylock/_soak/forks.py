@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import sys
 import threading
 import traceback
 from time import monotonic, sleep
@@ -32,6 +33,8 @@ class Child:
     """
 
     def __init__(self, patience: float, function: Callable[[], object]) -> None:
+        if sys.platform == "win32":
+            raise NotImplementedError
         self._deadline = monotonic() + patience
         self._pid = os.fork()
         if self._pid == 0:
@@ -59,6 +62,8 @@ class Child:
         Raises:
             Violation: It has failed, or hangs.
         """
+        if sys.platform == "win32":
+            raise NotImplementedError
         pid, status = os.waitpid(self._pid, os.WNOHANG)
         if pid:
             if status:

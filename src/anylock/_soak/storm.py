@@ -28,6 +28,8 @@ class _Struck(Exception):  # noqa: N818 - nothing went wrong
 
 def weather(crew: Crew, number: int) -> None:
     """Use the lock until the round is over, in the main thread."""
+    if sys.platform == "win32":
+        raise NotImplementedError
     worker = Worker(crew, number)
     row = worker.row
     armed = False
