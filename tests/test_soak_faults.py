@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import signal
+import sys
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -80,7 +81,9 @@ class Weather:
         self.process = 1
         monkeypatch.setattr(signal, "setitimer", self._set_timer)
         tracing = SimpleNamespace(
-            gettrace=lambda: "the tracer", settrace=self.tracers.append
+            gettrace=lambda: "the tracer",
+            settrace=self.tracers.append,
+            platform=sys.platform,
         )
         monkeypatch.setattr(storm, "sys", tracing)
         monkeypatch.setattr(storm, "os", SimpleNamespace(getpid=lambda: self.process))
