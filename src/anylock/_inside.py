@@ -7,9 +7,11 @@ counts is how many are inside, and who they are is for refusing deadlocks.
 
 from __future__ import annotations
 
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from anylock._parking import current_actor, this_thread
+from anylock import _parking
+from anylock._parking import this_thread
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
@@ -18,10 +20,19 @@ if TYPE_CHECKING:
 
 V = TypeVar("V")
 
+_value: Any = itemgetter(1)
+_popitem: Any = dict.popitem
+
 
 def here() -> Hashable:
     """Return a key for the task that runs here, or for this thread."""
-    actor: Any = current_actor()
+    if _parking.asyncio_loop() is None and not _parking.in_trio():
+        return this_thread.marker  # as below, in half of the time
+    return key_of(_parking.current_actor())
+
+
+def key_of(actor: Any) -> Hashable:
+    """Return a key for an actor of `_parking`."""
     if isinstance(actor, dict):  # as asyncio knows it before Python 3.12
         tasks: dict[Any, Any] = actor  # pyright: ignore[reportUnknownVariableType]
         (actor,) = tasks.values()
@@ -43,15 +54,30 @@ class Inside(Generic[V]):
     def __bool__(self) -> bool:
         return bool(self._keys)
 
+    def __len__(self) -> int:
+        return len(self._keys)
+
     def __contains__(self, actor: Hashable) -> bool:
         return actor in self._keys
 
     def add(self, actor: Hashable, value: V) -> None:
         """Note that the actor, which runs here, is inside (once more)."""
+        self.put(self.next_key(actor), value)
+
+    def next_key(self, actor: Hashable) -> Hashable:
+        """Return what the actor, which runs here, would be put under by `add`."""
         key = actor
         while key in self._keys:
             key = (key,)
+        return key
+
+    def put(self, key: Hashable, value: V) -> None:
+        """Note somebody under its next key."""
         self._keys[key] = this_thread.marker, value
+
+    def drop(self, key: Hashable) -> None:
+        """Forget what was put under that key, if it is there."""
+        self._keys.pop(key, None)
 
     def pop(self, actor: Hashable) -> V:
         """Forget one time that the actor came in, or else one of somebody else's.
@@ -59,18 +85,35 @@ class Inside(Generic[V]):
         Raises:
             KeyError: Nobody is inside.
         """
+        popped: list[tuple[ThreadMarker, V]] = []
+        self.pop_into(popped, actor)
+        return popped[0][1]
+
+    def pop_into(self, popped: list[tuple[ThreadMarker, V]], actor: Hashable) -> None:
+        """Do what `pop` does, and add the thread and the value to the list.
+
+        It is added by C code, so that the list tells even if a signal handler raises.
+
+        Raises:
+            KeyError: Nobody is inside.
+        """
         key = actor
         while (deeper := (key,)) in self._keys:
             key = deeper
-        found = self._keys.pop(key, None)
-        if found is None:  # another thread or task leaves for who came in
-            _, found = self._keys.popitem()
-        return found[1]
+        try:
+            popped.extend(map(self._keys.pop, (key,)))
+        except KeyError:  # another thread or task leaves for who came in
+            popped.extend(map(_value, map(_popitem, (self._keys,))))
+
+    def witness(self) -> Hashable:
+        """Return a key of this thread, or of a task of its event loop; else None."""
+        marker = this_thread.marker
+        inside = list(self._keys.items())
+        return next((key for key, (thread, _) in inside if thread is marker), None)
 
     def of_this_thread(self) -> bool:
         """Say whether this thread is inside, or a task of its event loop."""
-        marker = this_thread.marker
-        return any(thread is marker for thread, _ in list(self._keys.values()))
+        return self.witness() is not None
 
     def clear(self) -> list[V]:
         """Forget all, in a forked child; return what was noted for them."""
