@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 V = TypeVar("V")
 
 _value: Any = itemgetter(1)
-_popitem: Any = dict.popitem
+_popitem: Any = vars(dict)["popitem"]
 
 
 def here() -> Hashable:
