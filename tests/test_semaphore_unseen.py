@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import anyio
 import pytest
 
-from anylock import WouldDeadlock
+from anylock import SemaphoreOverReleased, WouldDeadlock
 from anylock._parking import this_thread
 from backends import ASYNCIO, run
 from children import in_child
@@ -39,7 +39,10 @@ if TYPE_CHECKING:
 
 
 @bridged
-def test_who_left_may_wait_for_a_thread(backend: Backend, kind: LockKind) -> None:
+@pytest.mark.parametrize("too_often", [False, True])
+def test_who_left_may_wait_for_a_thread(
+    backend: Backend, kind: LockKind, *, too_often: bool
+) -> None:
     """The only permit was the task's once, and is not any more."""
     semaphore = make(kind)
     inside, go_on = threading.Event(), threading.Event()
@@ -51,7 +54,12 @@ def test_who_left_may_wait_for_a_thread(backend: Backend, kind: LockKind) -> Non
 
     async def main() -> None:
         await enter(semaphore)
-        await exit_(semaphore)
+        if too_often:
+            leave(semaphore)  # by somebody who had none
+            with pytest.raises(SemaphoreOverReleased):
+                await exit_(semaphore)
+        else:
+            await exit_(semaphore)
         with in_thread(hold):
             assert inside.wait(PATIENCE)
             with in_thread(let_go):
