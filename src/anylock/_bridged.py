@@ -37,6 +37,28 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_renew_making)
 
 
+_SHADOWING = ("__enter__", "__exit__", "acquire", "locked", "release")
+"""The methods that slots may have the names of."""
+
+
+class _Overriding:
+    """A method of a user's subclass that has the name of a slot.
+
+    As it is, what is put into the slot would get into the `__dict__` of the object, and
+    shadow the method, and `super()` would find the slot empty.
+    """
+
+    def __init__(self, method: Any, slot: Any) -> None:
+        self.method = method
+        self._slot = slot
+
+    def __get__(self, lock: object, owner: type | None = None) -> Any:
+        return self.method.__get__(lock, owner)
+
+    def __set__(self, lock: object, value: object) -> None:
+        self._slot.__set__(lock, value)
+
+
 class NativeSlots(type):
     """The metaclass of a class whose slots shadow methods of its bases.
 
@@ -46,21 +68,35 @@ class NativeSlots(type):
     defines; properties of a metaclass come first there, and `with` does not see them.
     """
 
+    def __new__(
+        cls, name: str, bases: tuple[type, ...], namespace: dict[str, Any]
+    ) -> NativeSlots:
+        """Make a class; what it overrides, by a mixin as well, overrides the slots."""
+        own = dict(namespace)
+        known = [namespace, *(vars(each) for base in bases for each in base.__mro__)]
+        for shadowing in _SHADOWING:
+            found = [names[shadowing] for names in known if shadowing in names]
+            slots = [each for each in found if isinstance(each, MemberDescriptorType)]
+            if slots and not isinstance(found[0], MemberDescriptorType | _Overriding):
+                own[shadowing] = _Overriding(found[0], slots[0])
+        return super().__new__(cls, name, bases, own)
+
 
 def _shadowed(name: str) -> property:
     def find(cls: NativeSlots) -> Any:
         definitions = (vars(base).get(name) for base in cls.__mro__)
-        return next(
+        found = next(
             found
             for found in definitions
             if found is not None
             and not isinstance(found, MemberDescriptorType | property)
         )
+        return found.method if isinstance(found, _Overriding) else found
 
     return property(find)
 
 
-for _name in ("__enter__", "__exit__", "acquire", "locked", "release"):
+for _name in _SHADOWING:
     setattr(NativeSlots, _name, _shadowed(_name))
 
 
