@@ -54,7 +54,7 @@ def blind(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> st
     elif lacking == "watches":
         monkeypatch.setattr(inotify._Inotify, "add", no_watch)
     else:
-        monkeypatch.setattr(changes, "_changes_unseen", unseen)
+        monkeypatch.setattr(changes, "changes_unseen", unseen)
     return lacking
 
 
@@ -168,7 +168,7 @@ def test_it_is_told_again_when_that_is_possible(
 
     descriptor = lock._mutex.file.open()
     with monkeypatch.context() as patch:
-        patch.setattr(changes, "_changes_unseen", unseen)
+        patch.setattr(changes, "changes_unseen", unseen)
         assert isinstance(changes.watch(descriptor), Polling)
     watching = changes.watch(descriptor)
     assert not isinstance(watching, Polling)
@@ -210,8 +210,8 @@ def test_what_file_system_it_is(
     """By that of /proc, 0x9FA0, as there is no network file system here."""
     monkeypatch.setattr(changes, "_NETWORK", {magic: "taken for one"})
     with open("/proc/self/status", "rb") as file:  # noqa: PTH123 - its descriptor counts
-        assert changes._changes_unseen(file.fileno()) == unseen
+        assert changes.changes_unseen(file.fileno()) == unseen
 
 
 def test_what_file_system_nobody_knows() -> None:
-    assert not changes._changes_unseen(-1)
+    assert not changes.changes_unseen(-1)

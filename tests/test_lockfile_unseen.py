@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from anylock import LockFileError, WouldDeadlock, make_lock
-from anylock._machine import inotify, lockfile
+from anylock._machine import inotify, lockfile, queue
 from children import in_child
 from lockfiles import usable
 from staging import PATIENCE, acquire, in_thread, queued, until
@@ -78,10 +78,10 @@ def test_who_cannot_sign_does_not_hold_it(
 def test_a_wait_for_the_others_of_this_process_ends(tmp_path: Path) -> None:
     """And one in the queue of a fair lock."""
     lock = make_lock("machine", path=tmp_path / "the.lock", fair=True)
-    queue: Any = lock._mutex._queue
+    mine: Any = lock._mutex._queue
     with lock, in_thread(lambda: time_out(lock)):
         pass
-    stranger = lockfile.LockFile(queue.path)
+    stranger = queue.best(mine.path)
     assert stranger.take(b"+\n")
     time_out(lock)
     stranger.release()

@@ -34,7 +34,7 @@ def watch(descriptor: int) -> Watch:
     """Begin to watch an open file; by polling, where there is no other way."""
     try:
         if sys.platform == "linux":
-            if not _changes_unseen(descriptor):
+            if not changes_unseen(descriptor):
                 return InotifyWatch(descriptor)
         elif sys.platform == "darwin":
             return KqueueWatch(descriptor)
@@ -59,7 +59,7 @@ if sys.platform == "linux":
 
     _libc = ctypes.CDLL(None)
 
-    def _changes_unseen(descriptor: int) -> bool:
+    def changes_unseen(descriptor: int) -> bool:
         """Say whether the file may be changed by another machine."""
         found = ctypes.create_string_buffer(256)  # more than any struct statfs
         if _libc.fstatfs(descriptor, found):

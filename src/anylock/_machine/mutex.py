@@ -10,7 +10,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from anylock._errors import WouldDeadlock
-from anylock._machine import record
+from anylock._machine import queue, record
 from anylock._machine.lockfile import ONCE, LockFile
 from anylock._parking import this_thread
 
@@ -34,7 +34,7 @@ class FileMutex:
 
     def __init__(self, path: str, name: str | None, *, fair: bool) -> None:
         self.file = LockFile(path)
-        self._queue = LockFile(f"{path}.queue") if fair else None
+        self._queue = queue.best(f"{path}.queue") if fair else None
         self._gate = _thread.allocate_lock()
         self._signature = record.Signature(name)
         self.name = name
@@ -74,7 +74,9 @@ class FileMutex:
         try:
             passed.extend(map(self._gate.acquire, _ONCE))
             if (
-                passed[0] and self._queue is None and self.file.take(data)
+                passed[0]
+                and (self._queue is None or self._queue.empty())
+                and self.file.take(data)
             ) or self._wait(passed, data, marker, timeout if blocking else 0):
                 self.owner = marker
                 _held.add(self)
@@ -101,9 +103,9 @@ class FileMutex:
         deadline = None if timeout < 0 else ONCE
         if timeout > 0:
             deadline = monotonic() + timeout
+        if deadline == ONCE:
+            return False
         if not passed[0]:
-            if deadline == ONCE:
-                return False
             if deadline is None and marker is not None and self.owner is marker:
                 raise WouldDeadlock(
                     "this thread holds it", "release it first", self.name
