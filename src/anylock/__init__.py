@@ -18,7 +18,13 @@ from anylock._errors import (
     WouldDeadlock,
     WrongEventLoop,
 )
-from anylock._factory import make_condition, make_lock, make_rlock, make_semaphore
+from anylock._factory import (
+    make_condition,
+    make_lock,
+    make_rlock,
+    make_rwlock,
+    make_semaphore,
+)
 
 # A constant of this name is what type checkers look for; importing it from typing
 # would take longer than all the rest.
@@ -27,18 +33,28 @@ if TYPE_CHECKING:
     from anylock._async.condition import AsyncCondition
     from anylock._async.lock import AsyncLock
     from anylock._async.rlock import AsyncRLock
+    from anylock._async.rwlock import AsyncRWLock
     from anylock._async.semaphore import AsyncBoundedSemaphore, AsyncSemaphore
     from anylock._machine.lock import MachineLock
     from anylock._machine.record import LockHolder
+    from anylock._machine.rwlock import MachineRWLock
     from anylock._process.condition import ProcessCondition
     from anylock._process.lock import ProcessLock
     from anylock._process.rlock import ProcessRLock
     from anylock._process.semaphore import ProcessBoundedSemaphore, ProcessSemaphore
-    from anylock._protocol import Condition, Hold, Lock, LockKind, Semaphore
+    from anylock._protocol import (
+        Condition,
+        Hold,
+        Lock,
+        LockKind,
+        RWLock,
+        Semaphore,
+    )
     from anylock._synchronized import synchronized
     from anylock._thread.condition import ThreadCondition
     from anylock._thread.lock import ThreadLock
     from anylock._thread.rlock import ThreadRLock
+    from anylock._thread.rwlock import ThreadRWLock
     from anylock._thread.semaphore import ThreadBoundedSemaphore, ThreadSemaphore
 
 __version__ = "0.1.0"
@@ -48,6 +64,7 @@ __all__ = [
     "AsyncCondition",
     "AsyncLock",
     "AsyncRLock",
+    "AsyncRWLock",
     "AsyncSemaphore",
     "Condition",
     "Hold",
@@ -59,23 +76,27 @@ __all__ = [
     "LockNotHeldError",
     "LockTimeout",
     "MachineLock",
+    "MachineRWLock",
     "ProcessBoundedSemaphore",
     "ProcessCondition",
     "ProcessLock",
     "ProcessRLock",
     "ProcessSemaphore",
+    "RWLock",
     "Semaphore",
     "SemaphoreOverReleased",
     "ThreadBoundedSemaphore",
     "ThreadCondition",
     "ThreadLock",
     "ThreadRLock",
+    "ThreadRWLock",
     "ThreadSemaphore",
     "WouldDeadlock",
     "WrongEventLoop",
     "make_condition",
     "make_lock",
     "make_rlock",
+    "make_rwlock",
     "make_semaphore",
     "synchronized",
 ]
@@ -85,6 +106,7 @@ _HOMES = {
     "AsyncCondition": "_async.condition",
     "AsyncLock": "_async.lock",
     "AsyncRLock": "_async.rlock",
+    "AsyncRWLock": "_async.rwlock",
     "AsyncSemaphore": "_async.semaphore",
     "Condition": "_protocol",
     "Hold": "_protocol",
@@ -92,16 +114,19 @@ _HOMES = {
     "LockHolder": "_machine.record",
     "LockKind": "_protocol",
     "MachineLock": "_machine.lock",
+    "MachineRWLock": "_machine.rwlock",
     "ProcessBoundedSemaphore": "_process.semaphore",
     "ProcessCondition": "_process.condition",
     "ProcessLock": "_process.lock",
     "ProcessRLock": "_process.rlock",
     "ProcessSemaphore": "_process.semaphore",
+    "RWLock": "_protocol",
     "Semaphore": "_protocol",
     "ThreadBoundedSemaphore": "_thread.semaphore",
     "ThreadCondition": "_thread.condition",
     "ThreadLock": "_thread.lock",
     "ThreadRLock": "_thread.rlock",
+    "ThreadRWLock": "_thread.rwlock",
     "ThreadSemaphore": "_thread.semaphore",
     "synchronized": "_synchronized",
 }

@@ -14,16 +14,19 @@ if TYPE_CHECKING:
     from anylock._async.condition import AsyncCondition
     from anylock._async.lock import AsyncLock
     from anylock._async.rlock import AsyncRLock
+    from anylock._async.rwlock import AsyncRWLock
     from anylock._async.semaphore import AsyncSemaphore
     from anylock._machine.lock import MachineLock
+    from anylock._machine.rwlock import MachineRWLock
     from anylock._process.condition import ProcessCondition
     from anylock._process.lock import ProcessLock
     from anylock._process.rlock import ProcessRLock
     from anylock._process.semaphore import ProcessSemaphore
-    from anylock._protocol import Condition, Lock, Semaphore
+    from anylock._protocol import Condition, Lock, RWLock, Semaphore
     from anylock._thread.condition import ThreadCondition
     from anylock._thread.lock import ThreadLock
     from anylock._thread.rlock import ThreadRLock
+    from anylock._thread.rwlock import ThreadRWLock
     from anylock._thread.semaphore import ThreadSemaphore
 else:
 
@@ -40,7 +43,17 @@ _OPTIONS: dict[str, frozenset[str]] = {
 """Kind -> the options it takes beside those that all kinds take."""
 
 _FAMILY = ("async", "process", "thread")
-"""The kinds that have more than locks."""
+_KINDS: dict[str, tuple[str, ...]] = {
+    "Lock": tuple(_OPTIONS),
+    "RWLock": ("async", "machine", "thread"),
+}
+"""Member of the family -> the kinds that have it, if these are not the usual three."""
+
+_FEWER_OPTIONS: dict[str, frozenset[str]] = {
+    "Condition": frozenset({"context"}),  # the others are those of its lock
+    "RWLock": frozenset({"fast_acquire", "path", "reset_after_fork"}),
+}
+"""Member of the family -> the options it takes, if these are not all of its kind."""
 
 _loaded: dict[tuple[str, str], Any] = {}
 """Kind and member of the family -> class, once it has been used."""
@@ -252,6 +265,42 @@ def make_condition(
     return made
 
 
+@overload
+def make_rwlock(
+    kind: Literal["thread"], *, name: str | None = None, reset_after_fork: bool = False
+) -> ThreadRWLock: ...
+@overload
+def make_rwlock(
+    kind: Literal["async"], *, name: str | None = None, fast_acquire: bool = False
+) -> AsyncRWLock: ...
+@overload
+def make_rwlock(
+    kind: Literal["machine"],
+    *,
+    name: str | None = None,
+    path: str | PathLike[str] | None = None,
+) -> MachineRWLock: ...
+@overload
+def make_rwlock(kind: str | None = None, *, name: str | None = None) -> RWLock: ...
+def make_rwlock(
+    kind: str | None = None, *, name: str | None = None, **options: Any
+) -> RWLock:
+    """Make a read-write lock: many are inside of its `read`, or one of its `write`.
+
+    Args:
+        kind: "thread", "machine" or "async", as for `make_lock`. Between a process and
+            its children use "machine".
+        name: As for `make_lock`.
+        **options: As for `make_lock`, without `fair`.
+
+    Raises:
+        TypeError: The kind does not take such an option, or `name` is not a string.
+        ValueError: There is no such kind.
+    """
+    lock: RWLock = _adapter(kind, "RWLock", options)(name, **options)
+    return lock
+
+
 def _adapter(kind: str | None, member: str, options: dict[str, Any]) -> Any:
     """Return the class of that kind, which takes these options."""
     source = "kind"
@@ -260,7 +309,7 @@ def _adapter(kind: str | None, member: str, options: dict[str, Any]) -> Any:
         source = "the environment variable ANYLOCK_KIND"
     if kind is None:
         kind = "async" if _in_event_loop() else "thread"
-    known = _OPTIONS if member == "Lock" else _FAMILY
+    known = _KINDS.get(member, _FAMILY)
     if not isinstance(kind, str) or kind not in known:  # pyright: ignore[reportUnnecessaryIsInstance]
         kinds = ", ".join(map(repr, known))
         message = f"{source} must be one of {kinds}, not {kind!r}"
@@ -272,8 +321,7 @@ def _adapter(kind: str | None, member: str, options: dict[str, Any]) -> Any:
 
 def _refuse_foreign_options(kind: str, member: str, options: dict[str, Any]) -> None:
     known = _OPTIONS[kind]
-    if member == "Condition":  # the others are those of its lock
-        known &= {"context"}
+    known &= _FEWER_OPTIONS.get(member, known)
     for option in options.keys() - known:
         takers = [k for k, taken in _OPTIONS.items() if option in taken and k != kind]
         where = f"; {option!r} belongs to {takers[0]!r}" if takers else ""

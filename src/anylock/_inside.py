@@ -103,6 +103,8 @@ class Inside(Generic[V]):
         try:
             popped.extend(map(self._keys.pop, (key,)))
         except KeyError:  # another thread or task leaves for who came in
+            if popped:  # no: a signal handler raised it
+                raise
             popped.extend(map(_value, map(_popitem, (self._keys,))))
 
     def witness(self) -> Hashable:
@@ -110,6 +112,10 @@ class Inside(Generic[V]):
         marker = this_thread.marker
         inside = list(self._keys.items())
         return next((key for key, (thread, _) in inside if thread is marker), None)
+
+    def actors(self) -> list[Hashable]:
+        """Return those that are inside, each of them once."""
+        return [key for key in list(self._keys) if type(key) is not tuple]
 
     def of_this_thread(self) -> bool:
         """Say whether this thread is inside, or a task of its event loop."""

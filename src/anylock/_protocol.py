@@ -223,3 +223,34 @@ class Condition(Lock, Protocol):
     def notify_all(self) -> None:
         """Let all that wait go on, one after the other."""
         ...
+
+
+@runtime_checkable
+class RWLock(Protocol):
+    """What every kind of read-write lock can do: two locks, many readers or one writer.
+
+    Any number may be inside of `read` at the same time, or one inside of `write`. Who
+    comes to read waits behind a writer that waits. Who reads may enter `read` again.
+
+    `isinstance(x, RWLock)` checks that the names exist, not what they do.
+    """
+
+    @property
+    def kind(self) -> str:
+        """Who may contend: "thread", "machine", "async", or a name of your own."""
+        ...
+
+    @property
+    def name(self) -> str | None:
+        """A label for reprs, errors and diagnostics; None if none was given."""
+        ...
+
+    @property
+    def read(self) -> Lock:
+        """The lock that many hold at the same time, to read."""
+        ...
+
+    @property
+    def write(self) -> Lock:
+        """The lock that one holds, to write, while nobody reads."""
+        ...

@@ -1,0 +1,267 @@
+"""`AsyncRWLock`: a read-write lock for the tasks of one event loop."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal, NoReturn
+
+from anylock import _parking
+from anylock._async._base import AsyncBase
+from anylock._async.lock import AsyncLock
+from anylock._errors import LockNotHeldError, WrongEventLoop
+from anylock._hold import checked_name
+from anylock._inside import here, key_of
+from anylock._rwlock import Passage
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable
+    from types import TracebackType
+
+
+class AsyncRWLock:
+    """A read-write lock for the tasks of one event loop, of asyncio or trio.
+
+    `read` and `write` are locks. Any number of tasks may be inside of `read`, or one
+    inside of `write`. First come, first served: who comes to read waits behind a writer
+    that waits, so that readers do not starve writers, nor the other way round. A task
+    that reads may enter `read` again, without waiting for anybody.
+
+    It is not bound to a loop: several loops may use it one after the other. Worker
+    threads of `anyio.to_thread.run_sync` may use `with`. Between event loops, and for
+    threads, there is the kind "thread".
+
+    A task that waits to write while it reads itself, or for anything while it writes,
+    gets `WouldDeadlock`. Anybody may release for who came in.
+
+    On trio every acquire is a checkpoint; on asyncio it is one if it has to wait.
+
+    Args:
+        name: A label for reprs and errors.
+        fast_acquire: On trio, do not make a checkpoint of an acquire that need not
+            wait.
+
+    Raises:
+        TypeError: `name` is not a string.
+    """
+
+    __slots__ = ("__weakref__", "_passage", "_read", "_write")
+
+    def __init__(self, name: str | None = None, *, fast_acquire: bool = False) -> None:
+        turnstile = _Turnstile(checked_name(name), fast_acquire=fast_acquire)
+        self._passage = _AsyncPassage(turnstile, name)
+        self._read = AsyncReadSide(self._passage, fast_acquire=fast_acquire)
+        self._write = AsyncWriteSide(self._passage, fast_acquire=fast_acquire)
+
+    @property
+    def kind(self) -> Literal["async"]:
+        """Who may contend: tasks of one event loop, "async"."""
+        return "async"
+
+    @property
+    def name(self) -> str | None:
+        """The label given to the constructor, or None."""
+        return self._passage.name
+
+    @property
+    def read(self) -> AsyncReadSide:
+        """The lock that many hold at the same time, to read."""
+        return self._read
+
+    @property
+    def write(self) -> AsyncWriteSide:
+        """The lock that one holds, to write, while nobody reads."""
+        return self._write
+
+    def __repr__(self) -> str:
+        label = "" if self.name is None else f" name={self.name!r}"
+        return f"<anylock.AsyncRWLock object at {id(self):#x}{label} [{self._passage}]>"
+
+    def __reduce__(self) -> NoReturn:
+        raise _unpicklable()
+
+
+class _Turnstile(AsyncLock):
+    __slots__ = ()
+    _factory = "make_rwlock"
+
+
+class _AsyncPassage(Passage):
+    __slots__ = ()
+
+    def check_loop(self, loop: Any) -> None:
+        for reader in self.readers.actors():
+            if _parking.loop_of(reader) not in {None, loop}:
+                raise WrongEventLoop(
+                    "is used by tasks of another event loop at this moment",
+                    "share make_rwlock('thread') between event loops",
+                    self.name,
+                )
+
+    def leave_read(self, me: Hashable) -> None:
+        """Read no more.
+
+        Raises:
+            LockNotHeldError: Nobody reads.
+        """
+        try:
+            self.readers.pop(me)
+        except KeyError:
+            raise LockNotHeldError(self.name) from None
+        if self.arriving:
+            self.wake()
+
+    def leave_write(self, me: Hashable) -> None:
+        """Write no more.
+
+        Raises:
+            LockNotHeldError: Nobody writes.
+        """
+        try:
+            way_out = self.writer.pop(me)
+        except KeyError:
+            raise LockNotHeldError(self.name) from None
+        way_out(None, None, None)
+
+
+class _Side(AsyncBase):
+    """What both sides share."""
+
+    __slots__ = ("_passage",)
+
+    _factory = "make_rwlock"
+
+    def __init__(self, passage: _AsyncPassage, *, fast_acquire: bool) -> None:
+        super().__init__(passage.name, fast_acquire=fast_acquire)
+        self._passage = passage
+
+    def locked(self) -> bool:
+        """Say whether anybody is inside of this side at this moment."""
+        raise NotImplementedError
+
+    def _leave(self, me: Hashable) -> None:
+        raise NotImplementedError
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_value: BaseException | None,
+        traceback: TracebackType | None,
+        /,
+    ) -> None:
+        """Leave; never a checkpoint."""
+        self._leave(here())
+
+    def release(self) -> None:
+        """Leave, or let somebody else leave who has entered; never a checkpoint.
+
+        Raises:
+            LockNotHeldError: Nobody is inside of this side.
+        """
+        self._run_in_loop(partial(self._leave, here()))
+
+    def _way(self, actor: Any) -> tuple[Hashable, Callable[..., Any]]:
+        """Return the actor's key, and its way into the turnstile."""
+        if actor is None:
+            actor = _parking.current_actor()
+        enter = self._passage.turnstile._enter_task_within  # noqa: SLF001 - ours
+        return key_of(actor), partial(enter, actor=actor)
+
+    def __repr__(self) -> str:
+        label = "" if self._name is None else f" name={self._name!r}"
+        which = type(self).__name__[len("Async") : -len("Side")].lower()
+        state = "locked" if self.locked() else "unlocked"
+        return f"<anylock.AsyncRWLock.{which} object at {id(self):#x}{label} [{state}]>"
+
+    def __reduce__(self) -> NoReturn:
+        raise _unpicklable()
+
+
+class AsyncReadSide(_Side):
+    """The side of an `AsyncRWLock` that many are inside of at the same time."""
+
+    __slots__ = ()
+
+    async def __aenter__(self) -> None:
+        """Wait until nobody writes, or waits to write, and read.
+
+        A task that reads already does not wait.
+
+        Raises:
+            WouldDeadlock: The running task writes.
+            WrongEventLoop: Tasks of another event loop use it at this moment.
+        """
+        if _parking.in_trio() or not self._passage.try_read(here()):
+            await self._enter_task_within(None)
+
+    def locked(self) -> bool:
+        """Say whether anybody reads at this moment."""
+        return self._passage.is_read()
+
+    def _leave(self, me: Hashable) -> None:
+        self._passage.leave_read(me)
+
+    def _take(self, actor: Any) -> bool:
+        passage, me = self._passage, key_of(actor)
+        if passage.try_read(me):
+            return True
+        passage.pass_over_the_gone()
+        if not passage.turnstile._take(actor):  # noqa: SLF001 - ours
+            return False
+        passage.readers.add(me, None)
+        passage.turnstile.release()
+        return True
+
+    async def _enter_task_within(
+        self, timeout: float | None, actor: Any = None
+    ) -> bool:
+        checkpoint = _parking.in_trio() and not self._fast_acquire
+        me, enter = self._way(actor)
+        return await self._passage.read_in_task(
+            me, timeout, enter, checkpoint=checkpoint
+        )
+
+
+class AsyncWriteSide(_Side):
+    """The side of an `AsyncRWLock` that one is inside of, while nobody reads."""
+
+    __slots__ = ()
+
+    async def __aenter__(self) -> None:
+        """Wait until nobody is inside, and write.
+
+        Raises:
+            WouldDeadlock: The running task is inside itself, to read or to write.
+            WrongEventLoop: Tasks of another event loop use it at this moment.
+        """
+        await self._enter_task_within(None)
+
+    def locked(self) -> bool:
+        """Say whether anybody writes at this moment, or is about to."""
+        return self._passage.is_written()
+
+    def _leave(self, me: Hashable) -> None:
+        self._passage.leave_write(me)
+
+    def _take(self, actor: Any) -> bool:
+        passage = self._passage
+        if passage.readers:
+            return False
+        if passage.arriving:
+            passage.pass_over_the_gone()
+        if not passage.turnstile._take(actor):  # noqa: SLF001 - ours
+            return False
+        passage.writer.add(key_of(actor), passage.leave_turnstile)
+        return True
+
+    async def _enter_task_within(
+        self, timeout: float | None, actor: Any = None
+    ) -> bool:
+        me, enter = self._way(actor)
+        return await self._passage.write_in_task(me, timeout, enter)
+
+
+def _unpicklable() -> TypeError:
+    return TypeError(
+        "cannot pickle an AsyncRWLock: it is of one event loop; between processes use "
+        "make_rwlock('machine')"
+    )
