@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import multiprocessing
+import shutil
+import tempfile
+import weakref
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from anylock._soak.board import Board
@@ -74,7 +78,10 @@ class Company:
     def __post_init__(self) -> None:
         self.board = EndingBoard(self.subject.room, self.ending)
         if self.lock is None:
-            self.lock = self.subject.made(multiprocessing.get_context("spawn"))
+            context = multiprocessing.get_context("spawn")
+            folder = tempfile.mkdtemp()
+            weakref.finalize(self, shutil.rmtree, folder)
+            self.lock = self.subject.made(context, Path(folder))
         self.crew = Crew(
             subject=self.subject,
             lock=self.lock,

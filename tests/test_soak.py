@@ -35,8 +35,8 @@ def test_a_short_soak(kind: str) -> None:
 def test_all_kinds_by_default() -> None:
     done = run_alone("-m", "anylock", "soak", "--seconds=1", "--seed=0")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert re.search(r"3 rounds in \d+ s, seed 0", done.stdout)
-    assert re.search(r"│ +thread +│ +process +│ +async +│|┃", done.stdout)
+    assert re.search(r"4 rounds in \d+ s, seed 0", done.stdout)
+    assert re.search(r"│ +thread +│ +process +│ +machine +│ +async +│|┃", done.stdout)
     assert len(re.findall("none", done.stdout)) == len(KINDS)
 
 

@@ -9,6 +9,7 @@ import signal
 import sys
 import threading
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -42,7 +43,17 @@ def process_as_before(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def plan_of(subject: Subject, cast: Cast, **traits: Any) -> Plan:
-    plan = Plan("0/0", subject, 0.0, "spawn", None, forks=False, cast=(cast,), rows=3)
+    plan = Plan(
+        "0/0",
+        subject,
+        0.0,
+        "spawn",
+        None,
+        forks=False,
+        kills=None,
+        cast=(cast,),
+        rows=3,
+    )
     return replace(plan, **traits)
 
 
@@ -70,7 +81,7 @@ def test_threads_and_loops_work(*, shared: bool) -> None:
     subject = subject_of("thread")
     cast = cast_of(0, 1, loops=(Loop("asyncio", "over", (2,)),), life=0.05)
     plan = plan_of(subject, cast, switch_interval=1e-4)
-    theatre = Theatre(plan, subject.made(None) if shared else None)
+    theatre = Theatre(plan, subject.made(None, Path()) if shared else None)
     work(theatre.stage, "0.1")
     theatre.board.check()
     assert theatre.reported == []
@@ -110,7 +121,7 @@ def test_a_process_that_nobody_ends(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(arena, "os", SimpleNamespace(_exit=exit_now))
     subject = subject_of("thread", "semaphore of 1")
-    lock = subject.made(None)
+    lock = subject.made(None, Path())
     acquire(lock)
     # Patience ends a process as well; the thread waits by `with`, for good.
     plan = plan_of(replace(subject, make=lambda: lock), cast_of(0))
@@ -128,7 +139,7 @@ def test_a_process_that_nobody_ends(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_without_a_signal_that_prints_stacks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(arena, "DUMP", None)
     subject = subject_of("thread")
-    theatre = Theatre(plan_of(subject, cast_of()), subject.made(None))
+    theatre = Theatre(plan_of(subject, cast_of()), subject.made(None, Path()))
     inspect(theatre.stage)
     assert theatre.reported == []
     unregister: Any = faulthandler.unregister  # says whether there was anything
@@ -138,7 +149,7 @@ def test_without_a_signal_that_prints_stacks(monkeypatch: pytest.MonkeyPatch) ->
 @pytest.mark.parametrize("mine", [True, False])
 def test_who_has_made_a_lock_checks_it_in_the_end(*, mine: bool) -> None:
     subject = broken_subjects.LEFT_LOCKED
-    lock = None if mine else subject.made(None)
+    lock = None if mine else subject.made(None, Path())
     theatre = Theatre(plan_of(subject, cast_of()), lock, patience=0.01)
     work(theatre.stage, "0.0")
     assert ["it was left locked" in text for text in theatre.reported] == [True] * mine
@@ -146,7 +157,7 @@ def test_who_has_made_a_lock_checks_it_in_the_end(*, mine: bool) -> None:
 
 def test_what_was_left_is_reported() -> None:
     subject = subject_of("thread")
-    lock = subject.made(None)
+    lock = subject.made(None, Path())
     lock.acquire()
     theatre = Theatre(plan_of(subject, cast_of()), lock, patience=0.01)
     inspect(theatre.stage)

@@ -101,7 +101,7 @@ def test_a_child_of_one_who_is_inside(subject: Subject, run_here: list[float]) -
     # As new in a child it is not in this process, where it is held.
     if not subject.fresh_in_children:
         company.lock.acquire()
-    fork_inside(company.crew)
+    fork_inside(company.crew, Row(company.board, 0))
     assert len(run_here) == (0 if subject.room > 1 else 1)
 
 
@@ -126,7 +126,7 @@ class Open:
 def test_a_child_that_finds_it_open(*, shared: bool, message: str) -> None:
     company = broken(Open(), shared=shared)
     with pytest.raises(Violation, match=message):
-        fork_inside(company.crew)
+        fork_inside(company.crew, Row(company.board, 0))
 
 
 @pytest.mark.usefixtures("run_here")

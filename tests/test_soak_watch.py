@@ -28,6 +28,7 @@ def plan_of(kind: str, *casts: Cast, seconds: float = 60.0) -> Plan:
         start_method="spawn",
         switch_interval=None,
         forks=False,
+        kills=None,
         cast=casts,
         rows=4,
     )

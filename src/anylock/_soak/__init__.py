@@ -6,6 +6,6 @@ threads and event loops that use it. `watch` runs the round from outside: it sta
 processes, each of which is an `arena`, and notices when nobody gets in any more.
 
 What the workers do is in `workers`, and the faults that they do not make themselves
-in `loops`, `storm` and `forks`. The `board` is the shared record by which they find out
-whether two are inside, and whether an update was lost.
+in `loops`, `storm`, `forks` and `kills`. The `board` is the shared record by which they
+find out whether two are inside, and whether an update was lost.
 """

@@ -14,6 +14,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
+from pathlib import Path
 from time import monotonic, sleep
 from typing import TYPE_CHECKING, Any
 
@@ -87,14 +88,19 @@ def inspect(stage: Stage) -> None:
     crew.guarded(partial(check_free, crew))
 
 
+def import_all(plan: Plan) -> None:
+    """Import what is needed later, as long as nobody is at work here."""
+    libraries = {loop.library for cast in plan.cast for loop in cast.loops}
+    for module in (*_ON_FIRST_USE, *libraries):
+        import_module(module)
+
+
 def _settle(stage: Stage, place: str) -> Crew:
     plan, board = stage.plan, stage.board
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what it means
     if sys.platform != "win32" and DUMP is not None:
         faulthandler.register(DUMP, all_threads=True)
-    libraries = {loop.library for cast in plan.cast for loop in cast.loops}
-    for module in (*_ON_FIRST_USE, *libraries):
-        import_module(module)
+    import_all(plan)
     # The first event loop of a process takes a lock of asyncio's. A child that is
     # forked just then would wait for it for ever.
     asyncio.new_event_loop().close()
@@ -104,14 +110,14 @@ def _settle(stage: Stage, place: str) -> Crew:
         sys.setswitchinterval(plan.switch_interval)
 
     def report(text: str) -> None:
+        board.end()  # from now on nobody is killed, and leaves half a report
         stage.reports.put(text)
-        board.end()
 
     index = place.partition(".")[0]
     life = plan.cast[int(index)].life if index.isdigit() else None
     crew = Crew(
         subject=plan.subject,
-        lock=plan.subject.made(None) if stage.lock is None else stage.lock,
+        lock=plan.subject.made(None, Path()) if stage.lock is None else stage.lock,
         board=board,
         seed=f"{plan.seed}/{place}",
         ends=monotonic() + (plan.seconds + stage.patience if life is None else life),
@@ -163,6 +169,8 @@ def _check_free(crew: Crew) -> None:
                     raise Violation(message)
                 sleep(1e-3)
             held.callback(lock.release)
+            if crew.told:
+                crew.board.mend()
         if not crew.subject.reentrant and not crew.subject.waits and lock.try_acquire():
             message = f"more than {crew.subject.room} get in"
             raise Violation(message)

@@ -8,13 +8,14 @@ them say they have added, or find one another.
 
 from __future__ import annotations
 
+import os
 from ctypes import c_double, c_int64
 from operator import eq, mul
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Generator, Iterable
 
 COLOURS = ("with", "async with")
 FAULTS = (
@@ -25,13 +26,17 @@ FAULTS = (
     "signal",
     "fork",
     "process ended",
+    "process stopped",
+    "process killed",
+    "death told",
     "deadlock told",
 )
 
 _OVER, _COUNT, _LAST, _CHAIN, _CHECK, _HEADER = range(6)
-_INSIDE, _VISITS, _UPDATES, _COUNTS = range(4)
-"""The columns of a row: whether it is inside, how often it was, what of that it has
-added, and numbers."""
+_INSIDE, _VISITS, _UPDATES, _PROCESS, _DIED, _COUNTS = range(6)
+"""The columns of a row: the process by which it is inside, how often it was, what of
+that it has added, the process at work, or minus that if it is being killed, whether it
+was inside then, and numbers."""
 _COLUMNS = _COUNTS + len(COLOURS) + len(FAULTS)
 _WANTS, _WORST = range(2)
 """The columns of times: since when it wants to be inside, and its worst waits."""
@@ -47,7 +52,9 @@ class Board:
     """What the workers of a round have done so far.
 
     Each row is of one worker, and only that one writes it; the head is written by who
-    is inside. Can be handed to a process when that is started.
+    is inside. Who kills a process writes to the rows of that while it is stopped, and
+    who is told that somebody died inside to the row of the dead. Can be handed to a
+    process when that is started.
 
     Args:
         rows: How many workers there are.
@@ -74,7 +81,15 @@ class Board:
 
     def inside(self) -> int:
         """Say how many are inside, or a few more if some leave while others come."""
-        return sum(self.column(_INSIDE))
+        return self.rows - self.column(_INSIDE).count(0)
+
+    def at_work(self, process: int) -> bool:
+        """Say whether anybody has begun to work in that process."""
+        return process in self.column(_PROCESS)
+
+    def rows_inside(self) -> list[int]:
+        """Say which rows are inside."""
+        return [row for row, by in enumerate(self.column(_INSIDE)) if by]
 
     def inside_together(self) -> int:
         """Say how many are inside at one moment, at least."""
@@ -82,7 +97,7 @@ class Board:
         before = self.column(_VISITS)
         inside = self.column(_INSIDE)
         after = self.column(_VISITS)
-        return sum(map(mul, inside, map(eq, before, after)))
+        return sum(map(mul, map(bool, inside), map(eq, before, after)))
 
     def column(self, column: int) -> list[int]:
         """Return one column of numbers, of all rows."""
@@ -113,6 +128,61 @@ class Board:
         """Say which rows want to be inside."""
         return [row for row, since in enumerate(self.times_of(_WANTS)) if since]
 
+    def doom(self, rows: Iterable[int], process: int) -> None:
+        """Note that this process, of these rows, is being killed."""
+        inside = self.column(_INSIDE)
+        for row in rows:
+            self.numbers[self.place(row, _PROCESS)] = -process
+            # Not a child that it forked, which lives on, nor one who died before.
+            if inside[row] == process:
+                self.numbers[self.place(row, _DIED)] = 1
+
+    def renew(self, rows: Iterable[int]) -> None:
+        """Let another process have the rows of one that was killed."""
+        for row in rows:
+            self.numbers[self.place(row, _PROCESS)] = 0
+            self.times[row] = 0.0
+
+    def mend(self) -> None:
+        """Mend the record after a death inside, for who is inside and was told.
+
+        Raises:
+            Violation: It was not left so by one who died there.
+        """
+        inside = self.rows_inside()
+        died = self.column(_DIED)
+        if not all(died[row] for row in inside):
+            message = f"overlap: who was told of a death finds {inside} inside"
+            raise Violation(message)
+        count, last, chain, _ = self.record()
+        acknowledged = sum(self.column(_UPDATES))
+        if count - acknowledged not in {0, 1}:
+            raise Violation(_lost(acknowledged, count))
+        # In this order, as we may be killed: whether anybody died inside comes last.
+        self.numbers[_COUNT] = acknowledged
+        self.numbers[_CHECK] = _digest(acknowledged, last, chain)
+        for row in inside:
+            self.numbers[self.place(row, _INSIDE)] = 0
+        for row in range(self.rows):
+            self.numbers[self.place(row, _DIED)] = 0
+
+    def check_told(self) -> None:
+        """Check, for who comes in untold, that nobody has died inside.
+
+        Raises:
+            Violation: Somebody has.
+        """
+        died = [row for row, has in enumerate(self.column(_DIED)) if has]
+        if died:
+            message = (
+                f"workers {died} were killed inside, and who came next was not told"
+            )
+            raise Violation(message)
+
+    def place(self, row: int, column: int) -> int:
+        """Say where among the numbers that of a row is."""
+        return _HEADER + column * self.rows + row
+
     def check(self) -> None:
         """Check the record, when nobody uses it any more.
 
@@ -127,10 +197,7 @@ class Board:
             raise Violation(_torn(count, last))
         acknowledged = sum(self.column(_UPDATES))
         if self.permits == 1 and count != acknowledged:
-            message = (
-                f"lost update: {acknowledged} were acknowledged, {count} are there"
-            )
-            raise Violation(message)
+            raise Violation(_lost(acknowledged, count))
 
     def record(self) -> tuple[int, int, int, int]:
         """Read the record."""
@@ -145,6 +212,10 @@ class Row:
         self._board = board
         self._number = number
 
+    def arrives(self) -> None:
+        """Note that the worker is at work in this process, which may be killed now."""
+        self._set(_PROCESS, os.getpid())
+
     def wants(self) -> None:
         """Note that the worker wants to be inside, from now on."""
         self._board.times[self._number] = monotonic()
@@ -157,18 +228,33 @@ class Row:
         """Count a fault."""
         self._count(_COUNTS + len(COLOURS) + FAULTS.index(fault))
 
-    def visit(self, colour: str) -> Generator[None]:
+    @property
+    def doomed(self) -> bool:
+        """Whether the process of this row is being killed, or has been."""
+        process: int = self._board.numbers[self._place(_PROCESS)]
+        return process < 0
+
+    def visit(self, colour: str, *, told: bool = False) -> Generator[None]:
         """Be inside, and update the record; yields between the steps of that.
 
         Who closes it before its end has not updated the record.
+
+        Args:
+            colour: By which one it came in.
+            told: Whether the lock says that the last one died inside.
 
         Raises:
             Violation: Too many are inside, or the record is not what it should be.
         """
         self._enter(colour)
         board = self._board
+        if told:
+            self.suffers("death told")
+            board.mend()
+        else:
+            board.check_told()
         self._count(_VISITS)
-        self._set(_INSIDE, 1)
+        self._set(_INSIDE, os.getpid())
         try:
             self._look_around()
             if board.permits == 1:
@@ -218,7 +304,7 @@ class Row:
             raise Violation(message)
 
     def _place(self, column: int) -> int:
-        return _HEADER + column * self._board.rows + self._number
+        return self._board.place(self._number, column)
 
     def _set(self, column: int, number: int) -> None:
         self._board.numbers[self._place(column)] = number
@@ -234,6 +320,10 @@ def _digest(*numbers: int) -> int:
         mixed = ((mixed ^ number) * 0x5851F42D4C957F2D + 0x14057B7EF767814F) & _MASK
         mixed ^= mixed >> 29
     return mixed & _MASK
+
+
+def _lost(acknowledged: int, count: int) -> str:
+    return f"lost update: {acknowledged} were acknowledged, {count} are there"
 
 
 def _torn(count: int, last: int) -> str:

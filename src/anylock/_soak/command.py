@@ -13,13 +13,14 @@ if TYPE_CHECKING:
 FAILED = 2
 """The exit status when nothing was found out; argparse's own for wrong options."""
 
-KINDS = ("thread", "process", "async")
+KINDS = ("thread", "process", "machine", "async")
 
 _DESCRIPTION = """\
 Use one lock after the other, with threads, processes and tasks on asyncio and trio
-together, amid time-outs, cancellations, closed event loops, forks and signal handlers
-that raise; and check by a shared record that no two were ever inside, that no update
-was lost and that nobody waits for ever.
+together, amid time-outs, cancellations, closed event loops, forks, signal handlers
+that raise and, of kind "machine", processes that are killed; and check by a shared
+record that no two were ever inside, that no update was lost, that nobody waits for ever
+and that a death inside is told, once.
 """
 
 _STATUS = """\

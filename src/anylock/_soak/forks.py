@@ -8,6 +8,7 @@ import signal
 import sys
 import threading
 import traceback
+from functools import partial
 from time import monotonic, sleep
 from typing import TYPE_CHECKING, Any
 
@@ -86,8 +87,7 @@ def fork_outside(crew: Crew, row: Row) -> Child:
     def update() -> None:
         row.wants()
         with crew.lock.hold(crew.patience / 2):
-            for _ in row.visit("with"):
-                pass
+            _visit(crew, row)
 
     def use_copy() -> None:
         if not crew.subject.fresh_in_children:
@@ -99,10 +99,10 @@ def fork_outside(crew: Crew, row: Row) -> Child:
 
     # Of both the first is in a thread of its own, because ours may run an event loop.
     alone = _in_threads(update) if crew.subject.shared else use_copy
-    return Child(crew.patience * 0.7, alone)
+    return Child(crew.patience * 0.7, partial(_heard, crew, row, alone))
 
 
-def fork_inside(crew: Crew) -> Child | None:
+def fork_inside(crew: Crew, row: Row) -> Child | None:
     """Fork where the lock is held, once, if it is known what the child has of it."""
     subject = crew.subject
     lock = crew.lock
@@ -110,9 +110,15 @@ def fork_inside(crew: Crew) -> Child | None:
         return None
 
     def leave_alone() -> None:
-        if not subject.reentrant and lock.try_acquire():
+        if subject.reentrant or not lock.try_acquire():
+            return
+        if not row.doomed:
             message = "a child got in by try_acquire() while its parent was inside"
             raise Violation(message)
+        try:
+            _visit(crew, row)  # the parent was killed meanwhile
+        finally:
+            lock.release()
 
     def use_copy() -> None:
         if not subject.fresh_in_children:
@@ -122,7 +128,23 @@ def fork_inside(crew: Crew) -> Child | None:
             lock.release()
         _use(lock, crew.patience / 2)
 
-    return Child(crew.patience * 0.7, leave_alone if subject.shared else use_copy)
+    alone = leave_alone if subject.shared else use_copy
+    return Child(crew.patience * 0.7, partial(_heard, crew, row, alone))
+
+
+def _visit(crew: Crew, row: Row) -> None:
+    for _ in row.visit("with", told=crew.told):
+        pass
+
+
+def _heard(crew: Crew, row: Row, function: Callable[[], object]) -> None:
+    """Call a function in a child, and report what it raises if the parent cannot."""
+    try:
+        function()
+    except Exception:
+        if row.doomed:
+            crew.report(traceback.format_exc())
+        raise
 
 
 def _use(lock: Any, patience: float) -> None:

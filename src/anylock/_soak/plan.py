@@ -8,11 +8,12 @@ operating system, so that the round may end otherwise.
 from __future__ import annotations
 
 import multiprocessing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from random import Random
 from typing import TYPE_CHECKING
 
+from anylock._soak.kills import KILLS
 from anylock._soak.subjects import SUBJECTS
 
 if TYPE_CHECKING:
@@ -46,6 +47,12 @@ class Cast:
     life: float | None
     """Seconds after which another process takes its place; None for never."""
 
+    @property
+    def rows(self) -> set[int]:
+        """All rows of the process."""
+        rows = {*self.threads, *(row for loop in self.loops for row in loop.rows)}
+        return rows if self.storm is None else {*rows, self.storm}
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -59,12 +66,14 @@ class Plan:
     switch_interval: float | None
     """Seconds after which Python lets another thread run; None for the usual."""
     forks: bool
+    kills: float | None
+    """Seconds from a process that is stopped or killed to the next; None for never."""
     cast: tuple[Cast, ...]
     """The processes."""
     rows: int
 
     def __str__(self) -> str:
-        faults = [name for name in ("forks",) if getattr(self, name)]
+        faults = [name for name in ("forks", "kills") if getattr(self, name)]
         faults += ["signals"] * any(cast.storm is not None for cast in self.cast)
         faults += ["ending processes"] * any(
             cast.life is not None for cast in self.cast
@@ -112,8 +121,16 @@ def _draw(seed: str, subject: Subject, seconds: float) -> Plan:
     start_method = random.choice(methods if subject.shared else methods[:1])
     rows = iter(range(1000))
     beside_tasks = _chance(random, 0.8)
+    kills = None
+    if subject.on_file and KILLS:
+        kills = random.choice([None, 0.1, 0.03, 0.01])
+    if kills:
+        # A handler that raises on the first line inside leaves, told and unheard.
+        subject_there = replace(subject, storm=False, storm_beside_tasks=False)
+    else:
+        subject_there = subject
     cast = tuple(
-        _draw_cast(random, subject, rows, seconds, beside_tasks=beside_tasks)
+        _draw_cast(random, subject_there, rows, seconds, beside_tasks=beside_tasks)
         for _ in range(random.randint(2, 3) if subject.shared else 1)
     )
     return Plan(
@@ -123,6 +140,7 @@ def _draw(seed: str, subject: Subject, seconds: float) -> Plan:
         start_method=start_method,
         switch_interval=random.choice([None, None, 1e-6, 1e-4]),
         forks=subject.forks and "fork" in methods and _chance(random, 0.5),
+        kills=kills,
         cast=cast,
         rows=next(rows),
     )

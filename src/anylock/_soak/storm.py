@@ -1,7 +1,7 @@
 """Signal handlers that raise, all the time, in a thread that uses the lock by `with`.
 
 Only `with`, in a thread that runs no event loop, and only of what docs/locks.md says
-that nothing is lost there: see `Subject.storm`.
+that nothing is lost there: see `Subject.storm`, and `storm_on_way_out`.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def weather(crew: Crew, number: int) -> None:
                 with crew.lock:
                     armed = False  # what is done to the record is not what is tested
                     worker.visit()
-                    armed = True
+                    armed = crew.subject.storm_on_way_out
                 armed = False
             except _Struck:
                 row.suffers("signal")

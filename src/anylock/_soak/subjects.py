@@ -15,6 +15,7 @@ from anylock import make_condition, make_lock, make_rlock, make_semaphore
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,8 @@ class Subject:
     kind: str
     label: str
     make: Callable[..., Any]
-    """Makes it; can be pickled. Takes `context` if it is `shared`."""
+    """Makes it; can be pickled. Takes `path` if it is `on_file`, or else `context` if
+    it is `shared`."""
     permits: int | None = None
     """How many may be inside, of a semaphore; None for one at a time."""
     reentrant: bool = False
@@ -42,18 +44,25 @@ class Subject:
     """Whether signal handlers may raise in a `with` while only threads use it."""
     storm_beside_tasks: bool = False
     """Whether they may while tasks use it."""
+    storm_on_way_out: bool = True
+    """Whether they may at the end of the `with`, and not only at its beginning."""
     forks: bool = False
     """Whether it is defined what a forked child may do with it."""
     fresh_in_children: bool = False
     """Whether it is as new in a forked child."""
+    on_file: bool = False
+    """Whether processes meet by its path, and it survives any of them: these may be
+    killed, and who comes next is told by `abandoned`."""
 
     @property
     def room(self) -> int:
         """How many may be inside."""
         return self.permits or 1
 
-    def made(self, context: Any) -> Any:
-        """Make one, for processes of that context if they are to share it."""
+    def made(self, context: Any, folder: Path) -> Any:
+        """Make one, for processes of that context, or in that folder, if so shared."""
+        if self.on_file:
+            return self.make(path=folder / "lock")
         return self.make(context=context) if self.shared else self.make()
 
 
@@ -111,11 +120,31 @@ def _reset(subject: Subject) -> Subject:
     )
 
 
+_MACHINE = Subject(
+    "machine",
+    "lock",
+    partial(make_lock, "machine"),
+    shared=True,
+    blocks_loops=True,
+    # docs/machine.md: "A signal handler that raises".
+    storm=False,
+    storm_beside_tasks=False,
+    storm_on_way_out=False,
+    forks=True,
+    on_file=True,
+)
+
 _THREAD = _family("thread", loops_at_a_time=2, forks=True)
 
 SUBJECTS: dict[str, list[Subject]] = {
     "thread": [*_THREAD, *(_reset(one) for one in _THREAD if not one.waits)],
     "process": _family("process", loops_at_a_time=2, shared=True, forks=True),
+    "machine": [
+        _MACHINE,
+        replace(
+            _MACHINE, label="fair lock", make=partial(make_lock, "machine", fair=True)
+        ),
+    ],
     "async": _family("async", loops_at_a_time=1, threads=False),
 }
 """Kind -> what of it is soaked, one after the other."""

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import shutil
 import sys
+import tempfile
 from dataclasses import dataclass, field
 from multiprocessing.connection import wait
+from pathlib import Path
 from time import monotonic, sleep
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +17,7 @@ from anylock._interrupts import interrupts_withheld
 from anylock._soak import arena
 from anylock._soak.board import COLOURS, FAULTS, Board, Violation
 from anylock._soak.forks import DUMP
+from anylock._soak.kills import Killer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -67,9 +71,14 @@ class Watch:
         self._board = Board(plan.rows, plan.subject.room, self._context)
         # With a lock made for "spawn" comes a helper process of multiprocessing, and
         # starting that later would let interrupts through to the others.
-        lock = plan.subject.made(self._context) if plan.subject.shared else None
+        self._folder = Path(tempfile.mkdtemp(prefix="anylock-soak-"))
+        lock = None
+        if plan.subject.shared:
+            lock = plan.subject.made(self._context, self._folder)
         reports: Any = self._context.SimpleQueue()
         self._stage = arena.Stage(plan, self._board, lock, patience, reports)
+        path = lock.path if plan.subject.on_file and lock is not None else None
+        self._killer = Killer(plan, self._board, path)
         self._violations: list[str] = []
         self._ended = 0
         """How many processes have ended early, as planned."""
@@ -79,12 +88,16 @@ class Watch:
     def run(self) -> Outcome:
         """Run the round, and return what came of it."""
         try:
+            if self._plan.kills is not None:
+                arena.import_all(self._plan)  # forked processes have it at once then
             for place in range(len(self._plan.cast)):
                 self._start(place, arena.work, f"{place}.0")
             self._stay()
+            self._hear()  # who reported last may have ended at once
             if self._plan.subject.shared and not self._violations:
                 self._start(-1, arena.inspect)
                 self._stay()
+                self._hear()
             if not self._violations:
                 self._board.check()
         except Violation as violation:
@@ -94,6 +107,7 @@ class Watch:
                 process.kill()
                 process.join()
             self._stage.reports.close()
+            shutil.rmtree(self._folder, ignore_errors=True)
         return self._outcome()
 
     def _start(self, place: int, target: Callable[..., None], *arguments: str) -> None:
@@ -111,8 +125,10 @@ class Watch:
         begin = progress = monotonic()
         generation = entries = 0
         while self._running:
-            wait([process.sentinel for process in self._running.values()], _GLANCE)
+            sentinels = [process.sentinel for process in self._running.values()]
+            wait(sentinels, self._killer.pause(_GLANCE))
             now = monotonic()
+            self._killer.strike(self._running)
             outcome = self._outcome()
             before, entries = entries, sum(outcome.entries.values())
             if not entries:
@@ -137,9 +153,14 @@ class Watch:
         for place, process in list(self._running.items()):
             if process.is_alive():
                 continue
+            killed = place in self._killer.killed
+            if killed and not wait([process.sentinel], 0):
+                continue  # children that it forked live on
             del self._running[place]
             process.join()
-            if process.exitcode:
+            if killed:
+                self._killer.bury(place)
+            elif process.exitcode:
                 message = f"a process ended with exit code {process.exitcode}"
                 raise Violation(message)
             if not self._board.over:
@@ -148,7 +169,7 @@ class Watch:
 
     def _tell_of_hang(self) -> None:
         for process in self._running.values():
-            if DUMP is not None and process.pid is not None:
+            if DUMP is not None and process.pid is not None and process.is_alive():
                 sys.stderr.write(f"\nStacks of process {process.pid}:\n")
                 sys.stderr.flush()
                 os.kill(process.pid, DUMP)
@@ -181,5 +202,7 @@ class Watch:
         board = self._board
         faults = board.faults()
         faults["process ended"] += self._ended
+        faults["process stopped"] += self._killer.stops
+        faults["process killed"] += self._killer.kills
         violations = [f"{self._plan}: {text}" for text in self._violations]
         return Outcome(board.entries(), faults, board.worst_waits(), violations)

@@ -51,6 +51,11 @@ class Crew:
         """Whether nobody begins anything more."""
         return self.board.over or monotonic() > self.ends
 
+    @property
+    def told(self) -> bool:
+        """Whether the lock tells who is inside that the last one there has died."""
+        return self.subject.on_file and self.lock.abandoned
+
     def guarded(self, work: Callable[[], object]) -> None:
         """Do some work, and report what it raises."""
         try:
@@ -74,6 +79,7 @@ class Worker:
         self.crew = crew
         self.doomed = doomed
         self.row = Row(crew.board, number)
+        self.row.arrives()
         self.random = Random(f"{crew.seed}/{number}")  # noqa: S311 - no secrets here
 
     def work(self) -> None:
@@ -175,7 +181,7 @@ class Worker:
 
     def visit(self) -> None:
         """Update the record, as a thread."""
-        with closing(self.row.visit("with")) as steps:
+        with closing(self.row.visit("with", told=self.crew.told)) as steps:
             for _ in steps:
                 if self._chance(0.05):
                     sleep(self.random.choice([0.0, 1e-4]))
@@ -217,14 +223,14 @@ class Worker:
             await self._inside_as_task()
 
     async def _visit_as_task(self) -> None:
-        with closing(self.row.visit("async with")) as steps:
+        with closing(self.row.visit("async with", told=self.crew.told)) as steps:
             for _ in steps:
                 if not self.doomed and self._chance(0.2):
                     await anyio.sleep(self.random.choice([0.0, 0.0, 1e-4]))
 
     def _maybe_fork_inside(self) -> None:
         if self.crew.forks and self._chance(0.003):
-            child = fork_inside(self.crew)
+            child = fork_inside(self.crew, self.row)
             if child is not None:
                 child.join()
                 self.row.suffers("fork")
