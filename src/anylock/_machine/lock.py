@@ -8,12 +8,12 @@ import sys
 import weakref
 from pathlib import Path
 from threading import TIMEOUT_MAX
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, TypeVar
 
 from anylock._bridged import Bridged
 from anylock._errors import LockNotHeldError, WouldDeadlock
 from anylock._hold import checked_name
-from anylock._machine.mutex import mutex_of
+from anylock._machine.mutex import FileMutex, mutex_of
 from anylock._machine.names import path_of
 from anylock._parking import this_thread
 
@@ -24,9 +24,209 @@ if TYPE_CHECKING:
 
     from anylock._bridge.lock import LockBridge
     from anylock._machine.record import LockHolder
+    from anylock._parking import ThreadMarker
 
 
-class MachineLock(Bridged["LockBridge"]):
+class Mutex(Protocol):
+    """What can only block a thread: a lock of this process, and behind it a file."""
+
+    bridge: LockBridge | None
+    owner: ThreadMarker | None
+
+    def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:  # noqa: FBT001, FBT002 - threading's signature
+        """Acquire it as `threading.Lock.acquire` does, for this thread."""
+        ...
+
+    def acquire_for_tasks(self, blocking: bool = True, timeout: float = -1) -> bool:  # noqa: FBT001, FBT002 - likewise
+        """Acquire it for somebody who signs later."""
+        ...
+
+    def sign(self, by_thread: bool) -> None:  # noqa: FBT001 - one of two
+        """Note who has acquired it."""
+        ...
+
+    def release(self) -> None:
+        """Release it, from any thread."""
+        ...
+
+
+M = TypeVar("M", bound=Mutex)
+
+
+class OnFile(Bridged["LockBridge"], Generic[M]):
+    """What the locks on files share: where they are, and how they are waited for."""
+
+    __slots__ = ("__weakref__", "_mutex", "_name", "_path")
+
+    _copied_by_fork = False
+    if TYPE_CHECKING:
+        _mutex: M
+
+    def __init__(
+        self, name: str | None, path: str | os.PathLike[str] | None = None
+    ) -> None:
+        self._name = checked_name(name)
+        if path is not None:
+            path = os.fspath(path)
+            if not isinstance(path, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+                message = f"path must be a string or a path of strings, not {path!r}"
+                raise TypeError(message)
+            # Links are followed in the folder, never at the file itself.
+            file = Path(path)
+            self._path = str(file.parent.resolve() / file.name)
+        elif name is not None:
+            self._path = path_of(name)
+        else:
+            message = "a lock of kind 'machine' needs a name= or a path= to meet by"
+            raise TypeError(message)
+
+    @property
+    def kind(self) -> Literal["machine"]:
+        """The kind of lock, "machine"."""
+        return "machine"
+
+    @property
+    def name(self) -> str | None:
+        """The name given to the constructor, or None."""
+        return self._name
+
+    @property
+    def path(self) -> str:
+        """The path of the lock file."""
+        return self._path
+
+    def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:  # noqa: FBT001, FBT002 - threading's signature
+        """Acquire the lock as `threading.Lock.acquire` does.
+
+        Args:
+            blocking: False tries once.
+            timeout: Seconds to wait at most; -1 waits for ever.
+
+        Returns:
+            Whether the lock was acquired.
+
+        Raises:
+            WouldDeadlock: It would wait for ever for this thread, or for a task of it.
+            LockFileError: The lock file cannot be opened or written.
+            ValueError: As in `threading`: `timeout` is negative, or given together
+                with `blocking=False`.
+            OverflowError: As in `threading`: `timeout` is beyond
+                `threading.TIMEOUT_MAX`.
+        """
+        if timeout != -1:
+            if not blocking:
+                message = "can't specify a timeout for a non-blocking call"
+                raise ValueError(message)
+            if not timeout >= 0:
+                message = "timeout value must be a non-negative number"
+                raise ValueError(message)
+            if timeout > TIMEOUT_MAX:
+                message = "timeout value is too large"
+                raise OverflowError(message)
+        return self._acquire(blocking, timeout)
+
+    def _acquire(self, blocking: bool, timeout: float) -> bool:  # noqa: FBT001 - as above
+        mutex = self._mutex
+        bridge = None if mutex.bridge is None else self._careful_bridge()
+        if bridge is None:
+            return mutex.acquire(blocking, timeout)
+        if not blocking:
+            got = bridge.try_block()
+        elif timeout != -1:
+            got = bridge.block(timeout, self._name)
+        elif mutex.owner is this_thread.marker:
+            raise WouldDeadlock("this thread holds it", "release it first", self._name)
+        else:
+            got = bridge.block(None, self._name)
+        # Whoever got it for us, the helper thread or a task, could not sign for us. And
+        # no call before the `try`: a signal handler may raise on the way into it.
+        if got:
+            try:
+                mutex.sign(True)
+            except BaseException:
+                self._release()
+                raise
+        return got
+
+    def _enter_within(self, timeout: float | None) -> bool:
+        return self.acquire(True, -1 if timeout is None else timeout)
+
+    def try_acquire(self) -> bool:
+        """Take the lock if that needs no waiting; say whether it was taken.
+
+        Raises:
+            LockFileError: The lock file cannot be opened or written.
+        """
+        return self.acquire(False)
+
+    async def __aenter__(self) -> Self:  # type: ignore[override]  # pyright: ignore[reportIncompatibleMethodOverride] - the others give None
+        """Wait for the lock without blocking the event loop.
+
+        The loop may be of asyncio or trio, and may be another one each time. A
+        cancelled wait leaves nothing behind. On trio this is a checkpoint, on
+        asyncio only when it has to wait.
+
+        Raises:
+            WouldDeadlock: The running task holds the lock itself.
+            LockFileError: The lock file cannot be opened or written.
+        """
+        await self._enter_task_within(None)
+        return self
+
+    async def _enter_task_within(self, timeout: float | None) -> bool:
+        entered = await super()._enter_task_within(timeout)
+        if entered:
+            try:
+                self._mutex.sign(False)
+            except BaseException:
+                self._release()
+                raise
+        return entered
+
+    def _release(self) -> None:
+        mutex = self._mutex
+        bridge = None if mutex.bridge is None else self._careful_bridge()
+        if bridge is not None and bridge.holder is not None:
+            self._leave_task(bridge)
+            return
+        try:
+            mutex.release()
+        except RuntimeError:
+            raise LockNotHeldError(self._name) from None
+
+    # The bridge is that of the mutex: all locks of the same path are one.
+
+    @property
+    def _bridge(self) -> LockBridge | None:
+        return self._mutex.bridge
+
+    @_bridge.setter
+    def _bridge(self, bridge: LockBridge | None) -> None:  # pyright: ignore[reportIncompatibleVariableOverride] - a slot elsewhere
+        self._mutex.bridge = bridge
+
+    def _new_bridge(self) -> LockBridge:
+        from anylock._bridge.lock import LockBridge  # noqa: PLC0415 - when a task comes
+
+        return LockBridge(self._mutex.acquire_for_tasks, self._mutex.release)
+
+    def _make_bridge(self) -> LockBridge:
+        bridge = super()._make_bridge()
+        # At the end a helper must not die with the lock: the next holder would be told.
+        util = sys.modules.get("multiprocessing.util")
+        if util is None:
+            atexit.register(_retire, weakref.ref(bridge))
+        else:  # in the children of multiprocessing there is no atexit
+            util.Finalize(bridge, _retire, (weakref.ref(bridge),), exitpriority=100)
+        return bridge
+
+    def _use_native(self) -> None:
+        """Do nothing: there are no C methods here, all is careful."""
+
+    def _use_careful(self) -> None:
+        """Do nothing, likewise."""
+
+
+class MachineLock(OnFile[FileMutex]):
     """A lock that any processes of one machine meet by, and that survives their end.
 
     Excludes all threads and tasks of all processes that use the same name, or the
@@ -63,9 +263,7 @@ class MachineLock(Bridged["LockBridge"]):
         LockFileError: The private folder is not private.
     """
 
-    __slots__ = ("__weakref__", "_fair", "_mutex", "_name", "_path")
-
-    _copied_by_fork = False
+    __slots__ = ("_fair",)
 
     def __init__(
         self,
@@ -74,37 +272,9 @@ class MachineLock(Bridged["LockBridge"]):
         path: str | os.PathLike[str] | None = None,
         fair: bool = False,
     ) -> None:
-        self._name = checked_name(name)
-        if path is not None:
-            path = os.fspath(path)
-            if not isinstance(path, str):  # pyright: ignore[reportUnnecessaryIsInstance]
-                message = f"path must be a string or a path of strings, not {path!r}"
-                raise TypeError(message)
-            # Links are followed in the folder, never at the file itself.
-            file = Path(path)
-            self._path = str(file.parent.resolve() / file.name)
-        elif name is not None:
-            self._path = path_of(name)
-        else:
-            message = "a lock of kind 'machine' needs a name= or a path= to meet by"
-            raise TypeError(message)
+        super().__init__(name, path)
         self._fair = bool(fair)
         self._mutex = mutex_of(self._path, name, fair=self._fair)
-
-    @property
-    def kind(self) -> Literal["machine"]:
-        """The kind of lock, "machine"."""
-        return "machine"
-
-    @property
-    def name(self) -> str | None:
-        """The name given to the constructor, or None."""
-        return self._name
-
-    @property
-    def path(self) -> str:
-        """The path of the lock file."""
-        return self._path
 
     @property
     def abandoned(self) -> bool:
@@ -124,59 +294,6 @@ class MachineLock(Bridged["LockBridge"]):
             LockFileError: The lock file cannot be opened.
         """
         return self._mutex.file.holder()
-
-    def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:  # noqa: FBT001, FBT002 - threading's signature
-        """Acquire the lock as `threading.Lock.acquire` does.
-
-        Args:
-            blocking: False tries once.
-            timeout: Seconds to wait at most; -1 waits for ever.
-
-        Returns:
-            Whether the lock was acquired.
-
-        Raises:
-            WouldDeadlock: It would wait for ever for this thread, or for a task of it.
-            LockFileError: The lock file cannot be opened or written.
-            ValueError: As in `threading`: `timeout` is negative, or given together
-                with `blocking=False`.
-            OverflowError: As in `threading`: `timeout` is beyond
-                `threading.TIMEOUT_MAX`.
-        """
-        if timeout != -1:
-            if not blocking:
-                message = "can't specify a timeout for a non-blocking call"
-                raise ValueError(message)
-            if not timeout >= 0:
-                message = "timeout value must be a non-negative number"
-                raise ValueError(message)
-            if timeout > TIMEOUT_MAX:
-                message = "timeout value is too large"
-                raise OverflowError(message)
-        mutex = self._mutex
-        bridge = None if mutex.bridge is None else self._careful_bridge()
-        if bridge is None:
-            return mutex.acquire(blocking, timeout)
-        if not blocking:
-            return self._signed(bridge.try_block())
-        if timeout != -1:
-            return self._signed(bridge.block(timeout, self._name))
-        if mutex.owner is this_thread.marker:
-            raise WouldDeadlock("this thread holds it", "release it first", self._name)
-        return self._signed(bridge.block(None, self._name))
-
-    def _signed(self, got: bool, *, by_thread: bool = True) -> bool:  # noqa: FBT001
-        # Whoever got it for us, the helper thread or a task, could not sign for us.
-        if got:
-            try:
-                self._mutex.sign(by_thread)
-            except BaseException:
-                self.release()
-                raise
-        return got
-
-    def _enter_within(self, timeout: float | None) -> bool:
-        return self.acquire(True, -1 if timeout is None else timeout)
 
     def __enter__(self) -> Self:
         """Wait for the lock, blocking this thread.
@@ -207,47 +324,13 @@ class MachineLock(Bridged["LockBridge"]):
             return
         self.release()
 
-    async def __aenter__(self) -> Self:  # type: ignore[override]  # pyright: ignore[reportIncompatibleMethodOverride] - the others give None
-        """Wait for the lock without blocking the event loop.
-
-        The loop may be of asyncio or trio, and may be another one each time. A
-        cancelled wait leaves nothing behind. On trio this is a checkpoint, on
-        asyncio only when it has to wait.
-
-        Raises:
-            WouldDeadlock: The running task holds the lock itself.
-            LockFileError: The lock file cannot be opened or written.
-        """
-        await self._enter_task_within(None)
-        return self
-
-    async def _enter_task_within(self, timeout: float | None) -> bool:
-        entered = await super()._enter_task_within(timeout)
-        return self._signed(entered, by_thread=False)
-
-    def try_acquire(self) -> bool:
-        """Take the lock if that needs no waiting; say whether it was taken.
-
-        Raises:
-            LockFileError: The lock file cannot be opened or written.
-        """
-        return self.acquire(False)
-
     def release(self) -> None:
         """Release the lock, from any thread of the process that holds it.
 
         Raises:
             LockNotHeldError: This process does not hold it.
         """
-        mutex = self._mutex
-        bridge = None if mutex.bridge is None else self._careful_bridge()
-        if bridge is not None and bridge.holder is not None:
-            self._leave_task(bridge)
-            return
-        try:
-            mutex.release()
-        except RuntimeError:
-            raise LockNotHeldError(self._name) from None
+        self._release()
 
     def _leave_task(self, bridge: LockBridge) -> None:
         self._mutex.file.abandoned = (
@@ -262,37 +345,6 @@ class MachineLock(Bridged["LockBridge"]):
             LockFileError: The lock file cannot be opened.
         """
         return self._mutex.locked()
-
-    # The bridge is that of the mutex: all locks of the same path are one.
-
-    @property
-    def _bridge(self) -> LockBridge | None:
-        return self._mutex.bridge
-
-    @_bridge.setter
-    def _bridge(self, bridge: LockBridge | None) -> None:  # pyright: ignore[reportIncompatibleVariableOverride] - a slot elsewhere
-        self._mutex.bridge = bridge
-
-    def _new_bridge(self) -> LockBridge:
-        from anylock._bridge.lock import LockBridge  # noqa: PLC0415 - when a task comes
-
-        return LockBridge(self._mutex.acquire_for_tasks, self._mutex.release)
-
-    def _make_bridge(self) -> LockBridge:
-        bridge = super()._make_bridge()
-        # At the end a helper must not die with the lock: the next holder would be told.
-        util = sys.modules.get("multiprocessing.util")
-        if util is None:
-            atexit.register(_retire, weakref.ref(bridge))
-        else:  # in the children of multiprocessing there is no atexit
-            util.Finalize(bridge, _retire, (weakref.ref(bridge),), exitpriority=100)
-        return bridge
-
-    def _use_native(self) -> None:
-        """Do nothing: there are no C methods here, all is careful."""
-
-    def _use_careful(self) -> None:
-        """Do nothing, likewise."""
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Travel by path, so that it is the same lock wherever it arrives."""

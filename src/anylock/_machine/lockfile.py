@@ -7,7 +7,9 @@ import errno
 import os
 import sys
 from contextlib import suppress
+from enum import Enum
 from time import monotonic
+from typing import ClassVar
 
 from anylock._errors import LockFileError
 from anylock._machine import record
@@ -18,10 +20,11 @@ if sys.platform == "win32":
 else:
     from anylock._machine import posix as system
 
-_identity_at, _read, _try_lock, _unlock, _write = (
+_identity_at, _read, _try_lock, _try_share, _unlock, _write = (
     system.identity_at,
     system.read,
     system.try_lock,
+    system.try_share,
     system.unlock,
     system.write,
 )
@@ -34,6 +37,14 @@ ONCE = 0.0
 
 _opening = _thread.RLock()
 """Held while a descriptor comes or goes, so that no fork leaves one in a child."""
+
+
+class State(Enum):
+    """How a lock file is held."""
+
+    FREE = "free"
+    SHARED = "shared"
+    HELD = "held"
 
 
 class LockFile:
@@ -51,6 +62,9 @@ class LockFile:
         "abandoned",
         "path",
     )
+
+    shared: ClassVar[bool] = False
+    """Whether others may lock the file at the same time, likewise to read."""
 
     def __init__(self, path: str) -> None:
         self.path = path
@@ -85,16 +99,22 @@ class LockFile:
     def take(self, data: bytes) -> bool:
         """Lock the file that is at the path, if nobody else has, and write that.
 
+        Who shares it writes nothing: the mark stays for those who do not.
+
         Raises:
             LockFileError: The system does not let us; it is not locked then.
         """
         descriptor = self._descriptor
+        lock = _try_share if self.shared else _try_lock
         try:
-            while _try_lock(descriptor if descriptor >= 0 else self.open()):
+            while lock(descriptor if descriptor >= 0 else self.open()):
                 descriptor = self._descriptor
                 if _identity_at(self.path) == self._identity:
                     beginning = self._beginning(descriptor)
-                    _write(descriptor, data, 0)
+                    if not self.shared:
+                        _write(descriptor, data, 0)
+                    elif not beginning:  # now, as a full disk is to be told now
+                        _write(descriptor, record.FREE, 0)
                     self.abandoned = beginning[:1] == record.HELD
                     return True
                 # It was deleted or replaced; who comes now knows nothing of it.
@@ -158,14 +178,15 @@ class LockFile:
             raise system.explained(error, self.path) from None
 
     def release(self) -> None:
-        """Take the mark away, and unlock the file.
+        """Take the mark away, unless it is shared, and unlock the file.
 
         The order tells of a death inside. Those who wait are woken by the first of
         these; if they are faster than the second they look again.
         """
+        mark = record.HELD if self.shared and self.abandoned else record.FREE
         try:
             try:
-                _write(self._descriptor, record.FREE, 0)
+                _write(self._descriptor, mark, 0)
             finally:
                 _unlock(self._descriptor)
         except OSError as error:
@@ -177,26 +198,50 @@ class LockFile:
         if self._descriptor >= 0:
             _unlock(self._descriptor)
 
+    def in_place(self) -> bool:
+        """Say whether the open file is the one at the path still."""
+        return _identity_at(self.path) == self._identity
+
     def locked(self) -> bool:
-        """Say whether another process holds it; only while this one does not."""
+        """Say whether another process holds it alone; only while this one does not."""
         try:
-            if _identity_at(self.path) != self._identity:
+            if not self.in_place():
                 self.close()
             descriptor = self.open()
             if self._beginning(descriptor)[:1] == record.FREE:
                 return False
-            if not _try_lock(descriptor):
-                return True
-            # It died inside, or just left, or nobody was there yet. Whoever was turned
-            # away meanwhile is told to look again, by the same mark: while the file is
-            # ours, as afterwards it would be the mark of somebody else.
-            mark = self._beginning(descriptor)[:1]
-            _write(descriptor, mark or record.FREE, 0)
-            _unlock(descriptor)
+            return self._look(descriptor) is State.HELD
         except OSError as error:
             self._give_up()
             raise system.explained(error, self.path) from None
-        return False
+
+    def look(self) -> State:
+        """Say how others hold it, for any thread, at any time.
+
+        If nobody does it is ours for a moment, in which others who try it fail.
+        """
+        with _opening:
+            descriptor = system.open_file(self.path)
+            try:
+                return self._look(descriptor)
+            except OSError as error:
+                raise system.explained(error, self.path) from None
+            finally:
+                os.close(descriptor)
+
+    def _look(self, descriptor: int) -> State:
+        state = State.FREE
+        if not _try_lock(descriptor):
+            if not _try_share(descriptor):
+                return State.HELD
+            state = State.SHARED
+        # It died inside, or just left, or nobody was there yet. Whoever was turned
+        # away meanwhile is told to look again, by the same mark: while the file is
+        # ours, as afterwards it would be the mark of somebody else.
+        mark = self._beginning(descriptor)[:1]
+        _write(descriptor, mark or record.FREE, 0)
+        _unlock(descriptor)
+        return state
 
     def holder(self) -> record.LockHolder | None:
         """Return who holds it, as it says itself; for any thread, at any time."""

@@ -17,6 +17,7 @@ from anylock._errors import LockFileError
 assert sys.platform != "win32"  # noqa: S101 - type checkers understand it
 
 _EXCLUSIVE = fcntl.LOCK_EX | fcntl.LOCK_NB
+_SHARED = fcntl.LOCK_SH | fcntl.LOCK_NB
 
 # Opened so, a planted symbolic link is refused, a planted pipe does not block, and
 # nothing that is there already is cut off.
@@ -85,6 +86,15 @@ def try_lock(descriptor: int) -> bool:
     """Lock the open file if nobody else has; say whether it is ours."""
     try:
         fcntl.flock(descriptor, _EXCLUSIVE)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def try_share(descriptor: int) -> bool:
+    """Lock the open file beside others who share it; say whether we do."""
+    try:
+        fcntl.flock(descriptor, _SHARED)
     except BlockingIOError:
         return False
     return True

@@ -54,6 +54,11 @@ def try_lock(descriptor: int) -> bool:
     return True
 
 
+def try_share(_: int) -> bool:
+    """Say no: `msvcrt` has no locks that are shared."""
+    return False
+
+
 def unlock(descriptor: int) -> None:
     """Unlock the open file; nothing if it is not locked."""
     os.lseek(descriptor, _BYTE, os.SEEK_SET)
