@@ -182,11 +182,11 @@ class MachineReadLock(OnFile[ReadEntrance]):
         self, name: str | None = None, *, path: str | os.PathLike[str] | None = None
     ) -> None:
         super().__init__(name, path)
+        self._mutex = entrance_of(self._path)
+        self._writer = mutex_of(self._path, name, fair=True)
         if sys.platform == "win32":
             why = "it can be shared by flock only, which Windows lacks; use make_lock"
             raise LockFileError(self._path, why)
-        self._mutex = entrance_of(self._path)
-        self._writer = mutex_of(self._path, name, fair=True)
 
     @property
     def abandoned(self) -> bool:
