@@ -20,13 +20,18 @@ def test_a_platform_that_cannot_count_permits() -> None:
 
     semaphore: Any = make_semaphore("process", 1, bounded=True)
     permits = 1
-    semaphore._semlock = SimpleNamespace(
+    most = SimpleNamespace(
         maxvalue=1, _get_value=get_value, _is_zero=lambda: permits == 0
     )
+    semaphore._semlock = most
     with pytest.raises(SemaphoreOverReleased):
         semaphore._refuse(1)
-    permits = 0
+    most.maxvalue = 2
     semaphore._refuse(1)
+    permits = 0
+    semaphore._refuse(2)
+    with pytest.raises(SemaphoreOverReleased):
+        semaphore._refuse(3)
 
 
 @pytest.mark.parametrize("taken", [True, False])

@@ -8,19 +8,40 @@ from __future__ import annotations
 import asyncio
 import multiprocessing
 import os
+import sys
 from multiprocessing import synchronize, util
 from threading import TIMEOUT_MAX
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from anylock import make_lock, make_rlock, make_semaphore
+from anylock import make_condition, make_lock, make_rlock, make_semaphore
 from anylock._process import base
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from anylock import ProcessCondition
+
 family = pytest.mark.parametrize("make", [make_lock, make_rlock, make_semaphore])
+
+
+def test_whatever_is_true_may_stand_for_block() -> None:
+    """The C method takes that since Python 3.12; the task must not get past it."""
+
+    async def main() -> None:
+        rlock: Any = make_rlock("process")
+        async with rlock:
+            if sys.version_info < (3, 12):
+                with pytest.raises(TypeError):
+                    rlock.acquire("yes")
+            else:
+                assert rlock.acquire("yes")
+                assert rlock._bridge.depth == 1
+                rlock.release()
+        assert not rlock.locked()
+
+    asyncio.run(main())
 
 
 def test_a_wait_that_ends_too_early_again_and_again(
@@ -106,3 +127,25 @@ def test_a_process_that_ends_starts_no_helper_any_more(
     process.start()
     process.join()
     assert process.exitcode == 42
+
+
+def notify(condition: ProcessCondition) -> None:
+    with condition:
+        condition.notify()
+
+
+def test_condition_of_a_program_that_does_not_fork(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """All that it is made of can be sent to the processes of that program."""
+    get_context: Any = multiprocessing.get_context
+
+    def get_context_of_the_program(method: str = "spawn") -> Any:
+        return get_context(method)
+
+    monkeypatch.setattr(multiprocessing, "get_context", get_context_of_the_program)
+    condition = make_condition("process")
+    process = get_context("spawn").Process(target=notify, args=(condition,))
+    process.start()
+    process.join()
+    assert process.exitcode == 0

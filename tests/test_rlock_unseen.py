@@ -7,16 +7,18 @@ from __future__ import annotations
 
 import threading
 from time import monotonic
+from types import BuiltinMethodType
 from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
 
-from anylock import make_rlock
+from anylock import WouldDeadlock, make_rlock
 from anylock._bridge import rlock
 from anylock._bridge.queue import SLICE
 from backends import run
 from staging import PATIENCE, all_done, in_thread, queued, until
+from test_rlock_dead_threads import by_acquire, end_holding
 
 if TYPE_CHECKING:
     from anylock import LockKind
@@ -112,3 +114,34 @@ def test_the_elected_gives_up_when_its_time_is_over(
             leave.set()
 
     run(backend, main)
+
+
+@bridged
+def test_the_c_methods_are_back_when_the_task_has_released_it(
+    backend: Backend, kind: LockKind
+) -> None:
+    """Not only when it leaves by the end of `async with`."""
+
+    async def main() -> None:
+        lock = make_rlock(kind)
+        await lock.__aenter__()
+        assert not is_native(lock.release)
+        lock.release()
+        assert is_native(lock.release)
+
+    run(backend, main)
+
+
+@bridged
+def test_no_c_methods_for_what_was_left_behind_just_now(kind: LockKind) -> None:
+    """The thread that held it ends while another fills the slots."""
+    lock: Any = make_rlock(kind)
+    end_holding(lock, by_acquire)
+    lock._use_native()
+    assert not is_native(lock.release)
+    with pytest.raises(WouldDeadlock, match="has ended"):
+        lock.__enter__()
+
+
+def is_native(method: object) -> bool:
+    return isinstance(method, BuiltinMethodType)
