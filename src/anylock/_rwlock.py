@@ -46,8 +46,8 @@ class Passage:
         self.writer: Inside[Callable[..., object]] = Inside()
         """The writer, with its way out of the turnstile."""
         self.arriving: dict[Waiter, None] = {}
-        """Who waits for the readers to leave: at most one, and the turnstile belongs to
-        whoever takes it away here."""
+        """Who waits for the readers to leave. There is at most one, and the turnstile
+        belongs to whoever takes it away from here."""
 
     def join(self, me: Hashable, witness: Hashable) -> bool:
         """Let somebody read because the witness reads as well, who stays meanwhile.
@@ -140,15 +140,9 @@ class Passage:
             WouldDeadlock: It writes.
         """
         if checkpoint:
-            await _parking.trio_lowlevel.checkpoint_if_cancelled()
-        key = self.readers.next_key(me)
+            # Before there is anything that would be undone if it is cancelled.
+            await _parking.trio_lowlevel.checkpoint()
         if self.try_read(me):
-            if checkpoint:
-                try:
-                    await _parking.trio_lowlevel.cancel_shielded_checkpoint()
-                except BaseException:  # closed with its loop: nothing else gets in
-                    self.back_off(key)
-                    raise
             return True
         if timeout is None:
             self.refuse_reader(me)
@@ -174,25 +168,29 @@ class Passage:
         if timeout is None:
             self.refuse_writer(me)
         self.pass_over_the_gone()
-        if not await enter(timeout):
-            return False
-        if self.readers and not await self._drained(deadline):
-            return False
-        self.writer.add(me, self.leave_turnstile)
-        return True
+        while await enter(timeout):
+            drained = not self.readers or await self._drained(deadline)
+            if drained:
+                self.writer.add(me, self.leave_turnstile)
+                return True
+            if drained is False:
+                break
+            timeout = left(deadline)
+        return False
 
-    async def _drained(self, deadline: float | None) -> bool:
+    async def _drained(self, deadline: float | None) -> bool | None:
         """Wait in a task, whose is the turnstile, until nobody reads.
 
         Returns:
-            Whether they left in time. If not, or if anything is raised, the task has
-            left the turnstile.
+            Whether they left in time; None if the turnstile was taken away. Unless it
+            is True, and if anything is raised, the turnstile is not the task's any
+            more.
         """
-        drained, mine = False, True
+        mine, drained = True, False
         try:
-            while self.readers:
-                left = None if deadline is None else deadline - monotonic()
-                if left is not None and left <= 0:
+            while mine and self.readers:
+                seconds = left(deadline)
+                if seconds == 0:
                     return False
                 waiter = _parking.new_waiter()
                 self.check_loop(waiter.loop)
@@ -201,14 +199,14 @@ class Passage:
                 self.arriving[waiter] = None
                 try:
                     if self.readers:
-                        await waiter.wait(left)
+                        await waiter.wait(seconds)
                 finally:
                     mine = self.arriving.pop(waiter, self) is None
             drained = True
         finally:
             if mine and not drained:
                 self.turnstile.release()
-        return drained
+        return True if mine else None
 
     # Why a wait would never end.
 
@@ -236,6 +234,11 @@ class Passage:
                 "leave the read side first, or write from the beginning",
                 self.name,
             )
+
+
+def left(deadline: float | None) -> float | None:
+    """Return how many seconds there are until then; None for ever."""
+    return None if deadline is None else max(0.0, deadline - monotonic())
 
 
 def _who(me: Hashable) -> str:

@@ -3,29 +3,18 @@
 from __future__ import annotations
 
 import _thread
-from time import monotonic
-from typing import TYPE_CHECKING, Any, Literal, NoReturn
+from typing import TYPE_CHECKING, Literal, NoReturn
 
 from anylock import _parking
-from anylock._blocking import BlockedThread
-from anylock._errors import LockNotHeldError, WouldDeadlock
 from anylock._hold import TimedHold, checked_name
 from anylock._inside import here
-from anylock._parking import this_thread
-from anylock._rwlock import Passage
-from anylock._thread.forks import reset_in_children
 from anylock._thread.lock import ThreadLock
+from anylock._thread.passage import ThreadPassage
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable
     from types import TracebackType
 
     from typing_extensions import Self
-
-
-_ONCE = (False,)
-_BLOCKING = (True,)
-_NO_ERROR = (None,), (None,), (None,)
 
 
 class ThreadRWLock:
@@ -89,226 +78,6 @@ class ThreadRWLock:
 
     def __reduce__(self) -> NoReturn:
         raise _unpicklable()
-
-
-class ThreadPassage(Passage):
-    """How threads get in and out; see `Passage`.
-
-    A signal handler may raise after any call. So whether the turnstile was entered, and
-    whether somebody has left, is noted by C code, `list.extend`; and what is to be
-    undone is known before it is done.
-    """
-
-    __slots__ = ("_first", "_resets")
-
-    def __init__(self, turnstile: ThreadLock, name: str | None, resets: bool) -> None:  # noqa: FBT001
-        super().__init__(turnstile, name)
-        self._first = _thread.allocate_lock()
-        """Held by the first of the threads that wait for the turnstile, so that who
-        has left it just now cannot enter it again before that is awake."""
-        self._resets = resets
-        reset_in_children(self)
-
-    def _at_fork_reinit(self) -> None:
-        self._first = _thread.allocate_lock()
-        self.arriving.clear()
-        if self._resets:
-            self.readers.clear()
-            self.writer.clear()
-        if not self.writer:  # whoever was in the turnstile was on the way in
-            self.turnstile._at_fork_reinit()  # noqa: SLF001 - ours
-
-    # The way in to read.
-
-    def read(self, timeout: float | None) -> bool:
-        """Block this thread until it may read; False when the time is over."""
-        me = here()
-        key = self.readers.next_key(me)
-        try:
-            return self.try_read(me) or self._read_in_turn(me, key, timeout)
-        except BaseException:
-            self.back_off(key)
-            raise
-
-    def _read_in_turn(self, me: Hashable, key: Hashable, timeout: float | None) -> bool:
-        if timeout == 0:
-            return False
-        self.pass_over_the_gone()
-        # Nobody of this thread can leave while it waits, nor can a writer that waits
-        # for them get in.
-        witness = self.readers.witness()
-        if witness is not None and self.join(me, witness):
-            return True
-        if timeout is None:
-            self._refuse_beside_writer(me)
-        entered: list[bool] = []
-        try:
-            if self._entered(entered, timeout):
-                self.readers.put(key, None)
-                return True
-        finally:
-            self._leave(entered)
-        return False
-
-    # The way in to write.
-
-    def write(self, timeout: float | None) -> bool:
-        """Block this thread until it may write; False when the time is over."""
-        deadline = None if timeout is None else monotonic() + timeout
-        me = here()
-        turnstile = self.turnstile
-        entered: list[bool] = []
-        writes = False
-        try:
-            if not self._first.locked():
-                entered.extend(map(turnstile.acquire, _ONCE))
-            if not (entered and entered[0]):
-                if timeout == 0:
-                    return False
-                self.pass_over_the_gone()
-                if timeout is None:
-                    self._refuse_beside_writer(me)
-                    self._refuse_beside_readers(me)
-                entered.clear()
-                if not self._entered(entered, timeout):
-                    return False
-            if self.readers and not self._drained_by_thread(me, deadline):
-                return False
-            self.writer.put(me, turnstile.__exit__)
-            writes = True
-        finally:
-            if not writes:
-                self._leave(entered)
-        return True
-
-    def _entered(self, entered: list[bool], timeout: float | None) -> bool:
-        """Enter the turnstile within so many seconds, in turn."""
-        seconds = -1 if timeout is None else timeout
-        acquire = self.turnstile.acquire
-        if this_thread.marker.parks_tasks or _parking.running_library() is not None:
-            # Who is first may wait for a task of this thread, which cannot run. The
-            # turnstile knows.
-            entered.extend(map(acquire, _BLOCKING, (seconds,)))
-            return entered[0]
-        deadline = None if timeout is None else monotonic() + timeout
-        first: list[bool] = []
-        try:
-            first.extend(map(self._first.acquire, _BLOCKING, (seconds,)))
-            if not first[0]:
-                return False
-            if deadline is not None:
-                seconds = max(0.0, deadline - monotonic())
-            entered.extend(map(acquire, _BLOCKING, (seconds,)))
-        finally:
-            if first and first[0]:
-                self._first.release()
-        return entered[0]
-
-    def _leave(self, entered: list[bool]) -> None:
-        if entered and entered[0]:
-            # The C method, also while tasks wait.
-            self.turnstile.__exit__(None, None, None)
-
-    def _drained_by_thread(self, me: Hashable, deadline: float | None) -> bool:
-        while self.readers:
-            left = None if deadline is None else deadline - monotonic()
-            if left is None:
-                self._refuse_beside_readers(me)
-            elif left <= 0:
-                return False
-            blocked = BlockedThread()
-            self.arriving[blocked] = None
-            try:
-                if self.readers:
-                    blocked.block(left)
-            finally:
-                self.arriving.pop(blocked, None)
-        return True
-
-    # The ways out.
-
-    def stop_reading(self) -> None:
-        """Read no more, or let somebody else leave who reads.
-
-        Raises:
-            LockNotHeldError: Nobody reads.
-        """
-        popped: list[Any] = []
-        try:
-            self._stop_reading(popped)
-        except BaseException:  # a signal handler raised, or nobody reads
-            self._stop_reading(popped)
-            raise
-
-    def _stop_reading(self, popped: list[Any]) -> None:
-        if not popped:
-            try:
-                self.readers.pop_into(popped, here())
-            except KeyError:
-                raise LockNotHeldError(self.name) from None
-        if self.arriving:
-            self.wake()
-
-    def stop_writing(self) -> None:
-        """Write no more, or let somebody else leave who writes.
-
-        Raises:
-            LockNotHeldError: Nobody writes.
-        """
-        popped: list[Any] = []
-        left: list[Any] = []
-        try:
-            self._stop_writing(popped, left)
-        except BaseException:  # as above
-            self._stop_writing(popped, left)
-            raise
-
-    def _stop_writing(self, popped: list[Any], left: list[Any]) -> None:
-        if not popped:
-            try:
-                self.writer.pop_into(popped, here())
-            except KeyError:
-                raise LockNotHeldError(self.name) from None
-        if not left:
-            _, way_out = popped[0]
-            left.extend(map(way_out, *_NO_ERROR))
-
-    def wake(self) -> None:
-        """Let go on who waits for the readers to leave, if they have all left."""
-        # A signal handler that raises amid the waking of a task can lose it. So it is
-        # left to a thread of its own, as in the bridges.
-        if (
-            not self.readers
-            and not this_thread.marker.parks_tasks
-            and any(not isinstance(w, BlockedThread) for w in list(self.arriving))
-        ):
-            try:
-                _thread.start_new_thread(super().wake, ())
-            except RuntimeError:  # no more threads, or the interpreter ends
-                pass
-            else:
-                return
-        super().wake()
-
-    # Why a wait of this thread would never end.
-
-    def _refuse_beside_writer(self, me: Hashable) -> None:
-        self.refuse_reader(me)
-        if self.writer.of_this_thread():
-            raise WouldDeadlock(
-                "a task of this thread's event loop holds it to write",
-                "use 'async with' in tasks",
-                self.name,
-            )
-
-    def _refuse_beside_readers(self, me: Hashable) -> None:
-        self.refuse_writer(me)
-        if self.readers.of_this_thread():
-            raise WouldDeadlock(
-                "a task of this thread's event loop holds it to read",
-                "use 'async with' in tasks",
-                self.name,
-            )
 
 
 class _Side:
