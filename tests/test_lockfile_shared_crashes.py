@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import mmap
 import os
 import signal
+import struct
 from contextlib import ExitStack
 from functools import partial
 from typing import TYPE_CHECKING
@@ -16,7 +18,6 @@ from anylock._machine.rwlock import MachineRWLock
 from backends import ASYNCIO, TRIO, run
 from children import Child, Signal, in_child
 from staging import PATIENCE, all_done, in_thread, until
-from test_lockfile_crashes import Record, Shared
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,6 +32,28 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="it forks")
 @pytest.fixture
 def rw(tmp_path: Path) -> MachineRWLock:
     return MachineRWLock(path=tmp_path / "the.lock")
+
+
+class Record:
+    """A number in a file, written in two halves."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = os.open(path, os.O_RDWR | os.O_CREAT)
+        self.write(0)
+
+    def read(self) -> int:
+        first, second = struct.unpack("qq", os.pread(self._file, 16, 0))
+        assert first == second
+        number: int = first
+        return number
+
+    def write(self, number: int) -> None:
+        half = struct.pack("q", number)
+        os.pwrite(self._file, half, 0)
+        os.pwrite(self._file, half, 8)
+
+    def close(self) -> None:
+        os.close(self._file)
 
 
 def waits(rw: MachineRWLock) -> bool:
@@ -111,26 +134,27 @@ def test_processes_read_together(rw: MachineRWLock) -> None:
 
 def test_a_stream_of_readers_does_not_starve_a_writer(rw: MachineRWLock) -> None:
     """Between them they always read: each leaves only when another one is inside."""
-    shared = Shared("over", "0", "1", "2")
+    shared = mmap.mmap(-1, 4)  # who reads, and whether it is over
+    over = 3
 
     def inside(but: int) -> bool:
-        return any(shared[str(other)] for other in range(3) if other != but)
+        return any(shared[other] for other in range(3) if other != but)
 
     def read(number: int) -> None:
         lock = MachineRWLock(path=rw.path)
-        while not shared["over"]:
+        while not shared[over]:
             with lock.read:
-                shared[str(number)] = 1
-                if not waits(lock):  # or all the others would wait behind it
-                    until(lambda: inside(number) or waits(lock) or shared["over"])
-                shared[str(number)] = 0
+                shared[number] = 1
+                # Who waits keeps the others from coming.
+                until(lambda: inside(number) or waits(lock) or shared[over])
+                shared[number] = 0
 
     readers = [Child(partial(read, number)) for number in range(3)]
     for _ in range(20):
         until(lambda: inside(-1))
         with rw.write.hold(PATIENCE):
             pass
-    shared["over"] = 1
+    shared[over] = 1
     for reader in readers:
         reader.join()
 
@@ -349,33 +373,24 @@ def test_all_at_once(rw: MachineRWLock, tmp_path: Path, backend: Backend) -> Non
     record = Record(tmp_path / "record")
     rounds = 20
 
-    def read() -> None:
-        first, second = record.read()
-        assert first == second
-
-    def write() -> None:
-        first, second = record.read()
-        assert first == second
-        record.write(first + 1)
-
     def by_thread() -> None:
         for number in range(rounds):
             with rw.read:
-                read()
+                record.read()
                 if number % 2:
                     with rw.read:
-                        read()
+                        record.read()
             with rw.write:
-                write()
+                record.write(record.read() + 1)
 
     async def by_task() -> None:
         for _ in range(rounds):
             async with rw.read:
-                read()
+                record.read()
                 await anyio.lowlevel.checkpoint()
-                read()
+                record.read()
             async with rw.write:
-                write()
+                record.write(record.read() + 1)
 
     def process() -> None:
         with in_thread(by_thread), in_thread(by_thread):
@@ -384,7 +399,7 @@ def test_all_at_once(rw: MachineRWLock, tmp_path: Path, backend: Backend) -> Non
     processes = [Child(process), Child(process)]
     for child in processes:
         child.join()
-    assert record.read() == (2 * 12 * rounds,) * 2
+    assert record.read() == 2 * 12 * rounds
     record.close()
     assert not rw.read.locked()
     written(rw)

@@ -159,6 +159,8 @@ class ReadEntrance:
                 elif key in self.readers:
                     self.readers.drop(key)
                     self._left(share)
+                else:
+                    share.unlock_if_unused()
             raise
         return share is not None
 
