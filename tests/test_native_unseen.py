@@ -10,6 +10,7 @@ from contextlib import ExitStack
 from functools import partial
 from queue import Empty, SimpleQueue
 from threading import TIMEOUT_MAX
+from types import BuiltinMethodType
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -92,6 +93,21 @@ def test_as_many_permits_as_there_may_be(monkeypatch: pytest.MonkeyPatch) -> Non
     assert make_semaphore("thread", 3).value == 3
     with pytest.raises(ValueError, match="3 at most, not 4"):
         make_semaphore("thread", 4)
+
+
+@pytest.mark.parametrize("make", [make_lock, make_rlock])
+def test_a_lock_that_was_made_new_is_careful_again(make: Callable[[Any], Any]) -> None:
+    """What tasks had with it before does not count any more."""
+
+    async def main() -> None:
+        lock = make("thread")
+        await lock.__aenter__()
+        lock._at_fork_reinit()
+        assert isinstance(lock.release, BuiltinMethodType)
+        async with lock:
+            assert not isinstance(lock.release, BuiltinMethodType)
+
+    asyncio.run(main())
 
 
 def test_old_names_of_threading_wait() -> None:

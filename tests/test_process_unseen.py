@@ -17,6 +17,7 @@ import pytest
 
 from anylock import make_condition, make_lock, make_rlock, make_semaphore
 from anylock._process import base
+from interruptions import Interrupted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -149,3 +150,46 @@ def test_condition_of_a_program_that_does_not_fork(
     process.start()
     process.join()
     assert process.exitcode == 0
+
+
+def test_interrupted_while_it_enters_the_lock_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It enters as often as is left, however often it is interrupted."""
+    lock: Any = make_rlock("process")
+    condition: Any = make_condition("process", lock)
+    acquire = lock.acquire
+    calls: list[object] = []
+
+    def strike_now_and_then(*args: object) -> bool:
+        calls.append(args)
+        if len(calls) in {1, 3, 5}:
+            raise Interrupted
+        taken: bool = acquire(*args)
+        return taken
+
+    for _ in range(3):
+        condition.acquire()
+    monkeypatch.setattr(lock, "acquire", strike_now_and_then)
+    with pytest.raises(Interrupted):
+        condition.wait(0)
+    assert len(calls) == 6
+    assert condition._depth() == 3
+    for _ in range(3):
+        condition.release()
+    assert not condition.locked()
+
+
+def test_one_is_notified_unless_it_is_said_how_many(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    notified: list[int] = []
+
+    def notify_so_many(_condition: object, n: int) -> None:
+        notified.append(n)
+
+    monkeypatch.setattr(synchronize.Condition, "notify", notify_so_many)
+    condition = make_condition("process")
+    condition.notify()
+    condition.notify(3)
+    assert notified == [1, 3]

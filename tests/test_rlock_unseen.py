@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import pytest
 
-from anylock import WouldDeadlock, make_rlock
+from anylock import LockNotHeldError, WouldDeadlock, make_rlock
 from anylock._bridge import rlock
 from anylock._bridge.queue import SLICE
 from backends import run
@@ -35,9 +35,13 @@ def test_what_a_task_took_back_is_not_its_threads(backend: Backend) -> None:
 
         async def stranger() -> None:
             assert not lock.try_acquire()
+            with pytest.raises(LockNotHeldError):
+                lock.release()
 
         async with lock:
-            lock._acquire_restore(lock._release_save())
+            kept = lock._release_save()
+            assert is_native(lock.release)
+            lock._acquire_restore(kept)
             await all_done(stranger)
         assert not lock.locked()
 
