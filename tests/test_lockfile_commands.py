@@ -12,8 +12,9 @@ import pytest
 
 from anylock import MachineLock, make_lock
 from anylock.__main__ import main
+from anylock._machine.rwlock import MachineRWLock
 from children import Signal
-from staging import PATIENCE
+from staging import PATIENCE, until
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,14 +32,24 @@ def lock(tmp_path: Path) -> MachineLock:
     return make_lock("machine", path=tmp_path / "lock")
 
 
-def run(lock: MachineLock, *command: str, timeout: str = "60") -> int:
-    return main(["run", "--path", lock.path, "--timeout", timeout, "--", *command])
+def run(
+    lock: MachineLock, *command: str, timeout: str = "60", options: tuple[str, ...] = ()
+) -> int:
+    options = ("--path", lock.path, "--timeout", timeout, *options)
+    return main(["run", *options, "--", *command])
 
 
-def started(lock: MachineLock, *command: str) -> subprocess.Popen[str]:
-    """Run a command under the lock, by another process."""
-    anylock = [sys.executable, "-m", "anylock", "run", "--path", lock.path, "--"]
-    return subprocess.Popen([*anylock, *command], stdout=subprocess.PIPE, text=True)
+def started(
+    lock: MachineLock, *command: str, options: tuple[str, ...] = ()
+) -> subprocess.Popen[str]:
+    """Run a command under the lock, by another process, until it gets a line."""
+    anylock = [sys.executable, "-m", "anylock", "run", "--path", lock.path]
+    return subprocess.Popen(
+        [*anylock, *options, "--", *command],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
 
 
 @pytest.mark.parametrize("status", [0, 1, 3, 75])
@@ -90,6 +101,53 @@ def test_what_is_no_lock(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
         with pytest.raises(SystemExit) as exited:
             main(["run", *(["--name", "x"] if wrong else []), *wrong, "--", "true"])
         assert exited.value.code == 2
+
+
+SHARED = ("--shared",)
+UNTIL_TOLD = (*PYTHON, "print('runs', flush=True); input()")
+
+
+def has_begun(process: subprocess.Popen[str]) -> bool:
+    assert process.stdout is not None
+    return process.stdout.readline() == "runs\n"
+
+
+def ends(process: subprocess.Popen[str]) -> bool:
+    process.communicate("\n", timeout=PATIENCE)
+    return process.returncode == 0
+
+
+def test_commands_that_share_it(lock: MachineLock) -> None:
+    """From two shells, and beside each other; who does not share it waits."""
+    read = MachineRWLock(path=lock.path).read
+    with started(lock, *UNTIL_TOLD, options=SHARED) as one:
+        assert has_begun(one)
+        with started(lock, *UNTIL_TOLD, options=SHARED) as two:
+            assert has_begun(two)
+            assert run(lock, "true", timeout="0", options=SHARED) == 0
+            assert read.locked()
+            for options in ((), ("--fair",)):
+                assert run(lock, "true", timeout="0", options=options) == 75
+            with started(lock, *UNTIL_TOLD, options=("--fair",)) as writer:
+                until(lambda: not read._mutex._others.empty())
+                assert run(lock, "true", timeout="0.01", options=SHARED) == 75
+                assert ends(one)
+                assert ends(two)
+                assert has_begun(writer)
+                assert run(lock, "true", timeout="0", options=SHARED) == 75
+                assert ends(writer)
+    assert not read.locked()
+
+
+def test_to_share_it_is_told_of_the_last_holder(
+    lock: MachineLock, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with started(lock, *UNTIL_TOLD) as process:
+        assert has_begun(process)
+        process.kill()
+    for _ in range(2):
+        assert run(lock, *PYTHON, "", options=SHARED) == 0
+        assert "died while it held it" in capsys.readouterr().err
 
 
 def test_the_last_holder_died(
@@ -192,6 +250,27 @@ def test_the_list(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
         f"'a': held by 'MainThread' of process {os.getpid()} on "
     )
     assert lines[2] == "odd.lock: free"
+
+
+def test_the_list_of_what_is_shared(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """Who reads leaves no record; and what is odd is said."""
+    folder = tmp_path / "anylock"
+    with make_lock("machine", name="a"):
+        pass
+    (folder / "y.lock").write_bytes(b"precious")
+    (folder / "z.lock").touch()
+    with MachineRWLock("a").read, MachineRWLock(path=folder / "z.lock").write:
+        (folder / "z.lock").write_bytes(b"+\n")
+        assert main(["locks"]) == 0
+        assert not make_lock("machine", name="a").try_acquire()
+    lines = sorted(capsys.readouterr().out.splitlines())
+    assert lines[0] == "'a': held by who shares it"
+    assert lines[1].startswith("y.lock: the lock file ")
+    assert lines[2] == "z.lock: held"
+    assert main(["locks"]) == 0
+    assert "'a': free\n" in capsys.readouterr().out
 
 
 def test_no_list(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -16,7 +16,11 @@ from anylock._hold import seconds
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
+    from pathlib import Path
     from types import FrameType
+
+    from anylock._machine.lock import MachineLock
+    from anylock._machine.rwlock import MachineReadLock
 
 FAILED = 2
 """The exit status when the lock cannot be used; argparse's own for wrong options."""
@@ -60,6 +64,11 @@ def add_run(commands: Any) -> None:
     )
     parser.add_argument("--fair", action="store_true", help="queue up behind others")
     parser.add_argument(
+        "--shared",
+        action="store_true",
+        help="beside others who share it, to read; who writes leaves this out",
+    )
+    parser.add_argument(
         "command",
         nargs=argparse.REMAINDER,
         metavar="-- COMMAND ...",
@@ -91,10 +100,8 @@ def _run(options: argparse.Namespace) -> int:
         del command[0]
     if not command:
         return _complain("which command? Put it behind --", FAILED)
-    from anylock._machine.lock import MachineLock  # noqa: PLC0415 - for this command
-
     try:
-        lock = MachineLock(options.name, path=options.path, fair=options.fair)
+        lock = _lock(options)
         with lock.hold(options.timeout):
             if lock.abandoned:
                 _complain("the last holder of the lock died while it held it", 0)
@@ -103,6 +110,16 @@ def _run(options: argparse.Namespace) -> int:
         return _complain(str(error), BUSY)
     except (ImportError, LockError, ValueError) as error:
         return _complain(str(error), FAILED)
+
+
+def _lock(options: argparse.Namespace) -> MachineLock | MachineReadLock:
+    if options.shared:
+        from anylock._machine.rwlock import MachineReadLock  # noqa: PLC0415 - on demand
+
+        return MachineReadLock(options.name, path=options.path)
+    from anylock._machine.lock import MachineLock  # noqa: PLC0415 - for this command
+
+    return MachineLock(options.name, path=options.path, fair=options.fair)
 
 
 def _run_command(command: list[str]) -> int:
@@ -183,7 +200,7 @@ def _list(_options: argparse.Namespace) -> int:
         name = record.name_in(data)
         shown = file.name if name is None else repr(name)
         if holder is None:
-            state = "free"
+            state = _unrecorded(file)
         else:
             since = datetime.fromtimestamp(holder.since).astimezone()
             state = (
@@ -192,6 +209,19 @@ def _list(_options: argparse.Namespace) -> int:
             )
         sys.stdout.write(f"{shown}: {state}\n")
     return 0
+
+
+def _unrecorded(file: Path) -> str:
+    """Say of a lock that nobody says to hold how it is held."""
+    from anylock._machine.lockfile import LockFile, State  # noqa: PLC0415
+
+    try:
+        state = LockFile(str(file)).look()
+    except LockError as error:
+        return str(error)
+    if state is State.HELD:  # the record is being written, or what it says is odd
+        return "held"
+    return "held by who shares it" if state is State.SHARED else "free"
 
 
 def _complain(message: str, status: int) -> int:
