@@ -110,8 +110,10 @@ class Inside(Generic[V]):
     def witness(self) -> Hashable:
         """Return a key of this thread, or of a task of its event loop; else None."""
         marker = this_thread.marker
-        inside = list(self._keys.items())
-        return next((key for key, (thread, _) in inside if thread is marker), None)
+        for key, (thread, _) in list(self._keys.items()):
+            if thread is marker:
+                return key
+        return None
 
     def actors(self) -> list[Hashable]:
         """Return those that are inside, each of them once."""

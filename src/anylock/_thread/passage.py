@@ -29,7 +29,8 @@ class ThreadPassage(Passage):
 
     A signal handler may raise after any call. So whether the turnstile was entered, and
     whether somebody has left, is noted by C code, `list.extend`; and what is to be
-    undone is known before it is done.
+    undone is known before it is done. Threads leave the turnstile by its `__exit__`,
+    which is a C method, also while tasks wait.
     """
 
     __slots__ = ("_first", "_resets")
@@ -84,7 +85,8 @@ class ThreadPassage(Passage):
                 self.readers.put(key, None)
                 return True
         finally:
-            self._leave(entered)
+            if entered and entered[0]:
+                self.turnstile.__exit__(None, None, None)
         return False
 
     def _task_on_its_way(self) -> bool:
@@ -128,8 +130,8 @@ class ThreadPassage(Passage):
             self.writer.put(me, turnstile.__exit__)
             writes = True
         finally:
-            if not writes:
-                self._leave(entered)
+            if not writes and entered and entered[0]:
+                turnstile.__exit__(None, None, None)
         return True
 
     def _take_over(self) -> bool:
@@ -180,11 +182,6 @@ class ThreadPassage(Passage):
                 self._first.release()
         return entered[0]
 
-    def _leave(self, entered: list[bool]) -> None:
-        if entered and entered[0]:
-            # The C method, also while tasks wait.
-            self.turnstile.__exit__(None, None, None)
-
     def _drained_by_thread(self, me: Hashable, deadline: float | None) -> bool:
         while self.readers:
             seconds = left(deadline)
@@ -203,67 +200,50 @@ class ThreadPassage(Passage):
 
     # The ways out.
 
-    def stop_reading(self) -> None:
+    # What they have done is in the list, so that they may be called again with it after
+    # a signal handler has raised.
+
+    def stop_reading(self, done: list[Any]) -> None:
         """Read no more, or let somebody else leave who reads.
 
         Raises:
             LockNotHeldError: Nobody reads.
         """
-        popped: list[Any] = []
-        try:
-            self._stop_reading(popped)
-        except BaseException:  # a signal handler raised, or nobody reads
-            self._stop_reading(popped)
-            raise
-
-    def _stop_reading(self, popped: list[Any]) -> None:
-        if not popped:
+        if not done:
             try:
-                self.readers.pop_into(popped, here())
+                self.readers.pop_into(done, here())
             except KeyError:
                 raise LockNotHeldError(self.name) from None
         if self.arriving:
             self.wake()
 
-    def stop_writing(self) -> None:
+    def stop_writing(self, done: list[Any]) -> None:
         """Write no more, or let somebody else leave who writes.
 
         Raises:
             LockNotHeldError: Nobody writes.
         """
-        popped: list[Any] = []
-        out: list[object] = []
-        try:
-            self._stop_writing(popped, out)
-        except BaseException:  # as above
-            self._stop_writing(popped, out)
-            raise
-
-    def _stop_writing(self, popped: list[Any], out: list[object]) -> None:
-        if not popped:
+        if not done:
             try:
-                self.writer.pop_into(popped, here())
+                self.writer.pop_into(done, here())
             except KeyError:
                 raise LockNotHeldError(self.name) from None
+        [(_, way_out), *out] = done
         if not out:
-            _, way_out = popped[0]
-            out.extend(map(way_out, *_NO_ERROR))
+            done.extend(map(way_out, *_NO_ERROR))
 
     def wake(self) -> None:
         """Let go on who waits for the readers to leave, if they have all left."""
         # A signal handler that raises amid the waking of a task can lose it. So it is
         # left to a thread of its own, as in the bridges.
-        if (
-            not self.readers
-            and not this_thread.marker.parks_tasks
-            and any(not isinstance(w, BlockedThread) for w in list(self.arriving))
-        ):
-            try:
-                _thread.start_new_thread(super().wake, ())
-            except RuntimeError:  # no more threads, or the interpreter ends
-                pass
-            else:
-                return
+        if not self.readers and not this_thread.marker.parks_tasks:
+            for waiter in list(self.arriving):
+                if not isinstance(waiter, BlockedThread):
+                    try:
+                        _thread.start_new_thread(super().wake, ())
+                    except RuntimeError:  # no more threads, or the interpreter ends
+                        break
+                    return
         super().wake()
 
     # Why a wait of this thread would never end.

@@ -108,9 +108,6 @@ class _Side:
     async def _enter_task_within(self, timeout: float | None) -> bool:
         raise NotImplementedError
 
-    def _leave(self) -> None:
-        raise NotImplementedError
-
     def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:  # noqa: FBT001, FBT002 - threading's signature
         """Acquire this side as `threading.Lock.acquire` does.
 
@@ -150,7 +147,7 @@ class _Side:
         /,
     ) -> None:
         """Leave this side."""
-        self._leave()
+        raise NotImplementedError
 
     async def __aenter__(self) -> None:
         """Enter this side without blocking the event loop.
@@ -172,7 +169,7 @@ class _Side:
         /,
     ) -> None:
         """Leave this side; never a checkpoint."""
-        self._leave()
+        self.__exit__(None, None, None)
 
     def hold(self, timeout: float | None = None) -> TimedHold[Self]:
         """Give a context manager that waits at most `timeout` seconds.
@@ -200,7 +197,7 @@ class _Side:
         Raises:
             LockNotHeldError: Nobody is inside of this side.
         """
-        self._leave()
+        self.__exit__(None, None, None)
 
     def __repr__(self) -> str:
         state = "locked" if self.locked() else "unlocked"
@@ -231,8 +228,20 @@ class ThreadReadSide(_Side):
             here(), timeout, enter, checkpoint=_parking.in_trio()
         )
 
-    def _leave(self) -> None:
-        self._passage.stop_reading()
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_value: BaseException | None,
+        traceback: TracebackType | None,
+        /,
+    ) -> None:
+        """Leave this side."""
+        done: list[object] = []
+        try:
+            self._passage.stop_reading(done)
+        except BaseException:  # a signal handler raised, or nobody is inside
+            self._passage.stop_reading(done)
+            raise
 
 
 class ThreadWriteSide(_Side):
@@ -252,8 +261,20 @@ class ThreadWriteSide(_Side):
         enter = passage.turnstile._enter_task_within  # noqa: SLF001 - ours
         return await passage.write_in_task(here(), timeout, enter)
 
-    def _leave(self) -> None:
-        self._passage.stop_writing()
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_value: BaseException | None,
+        traceback: TracebackType | None,
+        /,
+    ) -> None:
+        """Leave this side."""
+        done: list[object] = []
+        try:
+            self._passage.stop_writing(done)
+        except BaseException:  # a signal handler raised, or nobody is inside
+            self._passage.stop_writing(done)
+            raise
 
 
 def _unpicklable() -> TypeError:
