@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import os
 import threading
+from contextlib import suppress
 from dataclasses import replace
+from time import sleep
 from typing import TYPE_CHECKING, Any
 
-from anylock import make_lock
+from anylock import MachineLock, make_lock
 from anylock._soak.board import Row
 from anylock._soak.subjects import Subject
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 
 class NoLock:
@@ -124,6 +127,63 @@ class Noisy(LeftLocked):
         self.Rubbish()
 
 
+class NeverTold(MachineLock):
+    """A lock on a file that says of nobody that it died inside."""
+
+    @property
+    def abandoned(self) -> bool:
+        return False
+
+
+class AlwaysTold(MachineLock):
+    """A lock on a file that says it of everybody."""
+
+    @property
+    def abandoned(self) -> bool:
+        return True
+
+
+class ToldTwice(MachineLock):
+    """A lock on a file that says it of the dead, and of the one after the next."""
+
+    __slots__ = ("_before",)
+
+    @property
+    def abandoned(self) -> bool:
+        now = super().abandoned
+        before = getattr(self, "_before", False)
+        self._before = now
+        return now or before
+
+
+class Stale(NoLock):
+    """A file that is made to lock, and removed to unlock: it survives who dies."""
+
+    abandoned = False
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __enter__(self) -> None:
+        while not self.try_acquire():
+            sleep(1e-4)
+
+    def hold(self, _timeout: float | None = None) -> Stale:
+        return self
+
+    def try_acquire(self) -> bool:
+        with suppress(FileExistsError):
+            self.path.touch(exist_ok=False)
+            return True
+        return False
+
+    def release(self) -> None:
+        self.path.unlink()
+
+    def locked(self) -> bool:
+        return self.path.exists()
+
+
 def fatal() -> None:
     os._exit(7)
 
@@ -143,7 +203,7 @@ def blind(_row: Row) -> None:
     pass
 
 
-def alone(make: Callable[[], Any], **traits: Any) -> Subject:
+def alone(make: Callable[..., Any], **traits: Any) -> Subject:
     """A broken lock, for threads only unless it is said otherwise."""
     return replace(Subject("thread", "broken", make, loops_at_a_time=0), **traits)
 
@@ -161,3 +221,8 @@ FATAL = alone(fatal)
 LOCKED_IN_CHILDREN = alone(
     lambda: make_lock("thread"), forks=True, fresh_in_children=True
 )
+_ON_FILE: dict[str, Any] = {"shared": True, "on_file": True}
+NEVER_TOLD = alone(NeverTold, **_ON_FILE)
+ALWAYS_TOLD = alone(AlwaysTold, **_ON_FILE)
+TOLD_TWICE = alone(ToldTwice, **_ON_FILE)
+STALE = alone(Stale, **_ON_FILE)

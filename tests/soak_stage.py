@@ -44,6 +44,9 @@ class Decided:
     def random(self) -> float:
         return self._chance
 
+    def uniform(self, lowest: float, _highest: float) -> float:
+        return lowest
+
     def choice(self, seq: Sequence[Any]) -> Any:
         return next((one for one in self._preferred if one in seq), seq[0])
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import faulthandler
 import gc
 import multiprocessing
+import os
 import signal
 import sys
 import threading
@@ -18,8 +19,9 @@ import pytest
 import broken_subjects
 from anylock._soak import arena, forks
 from anylock._soak.arena import Stage, check_free, inspect, work
-from anylock._soak.board import Board, Violation
+from anylock._soak.board import Board, Row, Violation
 from anylock._soak.plan import Cast, Loop, Plan
+from children import in_child
 from soak_stage import ALL, Company, broken, named, subject_of
 from staging import PATIENCE, acquire
 
@@ -212,3 +214,15 @@ def test_what_becomes_free_a_little_later() -> None:
     company = broken(Later(), loops_at_a_time=0)
     check_free(replace(company.crew, patience=PATIENCE))
     assert (company.lock.looks, company.lock.tries) == ([], [])
+
+
+def test_who_died_inside_last_is_told_in_the_end() -> None:
+    company = Company(subject_of("machine"))
+    board = company.board
+    held = Row(board, 0).visit("with")
+    in_child(company.lock.acquire)
+    next(held)
+    board.doom([0], os.getpid())
+    check_free(company.crew)
+    assert board.inside() == 0
+    board.check()

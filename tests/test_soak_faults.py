@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import signal
 import sys
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -156,6 +157,15 @@ def test_nobody_is_struck_while_updating(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_nobody_is_struck_in_a_forked_child(by_hand: Weather) -> None:
     lock = StruckLock("in", by_hand)
     company = Company(subject_of("thread"), after(2), lock=lock)
+    weather(company.crew, 0)
+    company.check()
+    assert (company.entries, company.suffered) == (2, {})
+
+
+@pytest.mark.usefixtures("by_hand")
+def test_nobody_is_struck_on_a_way_out_that_is_not_safe() -> None:
+    subject = replace(subject_of("thread"), storm_on_way_out=False)
+    company = Company(subject, after(2), lock=StruckLock("out"))
     weather(company.crew, 0)
     company.check()
     assert (company.entries, company.suffered) == (2, {})

@@ -70,3 +70,31 @@ def test_a_child_that_hangs_is_found_out() -> None:
     assert status == VIOLATED, out + err
     assert "a forked child failed, with status 256; see above" in err
     assert "LockTimeout" in err
+
+
+# Deaths.
+
+
+@pytest.mark.parametrize(
+    ("name", "found"),
+    [
+        (
+            "NEVER_TOLD",
+            r"workers \[\d\] were killed inside, and who came next",
+        ),
+        ("ALWAYS_TOLD", r"\d+ deaths inside were told, and there were \d|lost update"),
+        ("TOLD_TWICE", r"\d+ deaths inside were told, and there were \d|lost update"),
+        ("STALE", "hang: nobody got in for 2 s, while [2-9] wanted to"),
+    ],
+)
+def test_a_lock_on_a_file_that_is_broken(name: str, found: str) -> None:
+    seed = seed_with(getattr(broken_subjects, name), kills_often)
+    status, out, err = soak_of(name, seed, patience="2")
+    assert status == VIOLATED, out + err
+    assert re.search(found, err), err
+
+
+def kills_often(plan: Plan) -> bool:
+    # Who is spawned would have a lock of the usual class.
+    often = plan.kills is not None and plan.kills < 0.1
+    return often and plan.start_method == "fork" and several_threads(plan)

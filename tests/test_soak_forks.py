@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from anylock import LockTimeout
 from anylock._soak import forks
 from anylock._soak.board import Row, Violation
 from anylock._soak.forks import DUMP, Child, fork_inside, fork_outside
@@ -138,3 +139,28 @@ def test_a_child_in_which_a_thread_fails() -> None:
     company = broken(Failing(), shared=True)
     with pytest.raises(LookupError):
         fork_outside(company.crew, Row(company.board, 0))
+
+
+# Of a parent that is killed.
+
+
+@pytest.mark.usefixtures("run_here")
+def test_a_child_of_the_dead_may_get_in() -> None:
+    company = Company(subject_of("machine"))
+    row = Row(company.board, 0)
+    company.board.doom([0], 1)
+    fork_inside(company.crew, row)
+    company.check()
+    assert company.entries == 1
+    assert not company.lock.locked()
+
+
+@pytest.mark.usefixtures("run_here")
+@pytest.mark.parametrize("killed", [False, True])
+def test_a_child_of_the_dead_reports_what_it_raises(*, killed: bool) -> None:
+    company = Company(subject_of("machine"), patience=0.01)
+    if killed:
+        company.board.doom([0], 1)
+    with company.lock, pytest.raises(LockTimeout):
+        fork_outside(company.crew, Row(company.board, 0))
+    assert ["LockTimeout" in text for text in company.reported] == [True] * killed

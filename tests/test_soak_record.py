@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 from contextlib import closing
 from typing import TYPE_CHECKING
 
@@ -128,3 +129,71 @@ def test_faults_are_counted(board: Board) -> None:
         Row(board, 2).suffers(fault)
     assert board.faults() == dict.fromkeys(FAULTS, 2)
     assert board.entries() == dict.fromkeys(COLOURS, 0)
+
+
+# Deaths inside.
+
+
+def die_inside(board: Board, row: int, steps: int) -> None:
+    """Be killed after so many steps of a visit."""
+    visit = Row(board, row).visit("with")
+    step(*[visit] * steps)
+    board.doom([row], os.getpid())
+    _dead.append(visit)
+
+
+_dead: list[Generator[None]] = []
+"""Kept, as they would clean up behind themselves."""
+
+
+@pytest.mark.parametrize("steps", [1, 2, 3])
+def test_who_is_told_mends_the_record(board: Board, steps: int) -> None:
+    list(Row(board, 1).visit("with"))
+    die_inside(board, 0, steps)
+    with pytest.raises(Violation, match="killed inside"):
+        next(Row(board, 1).visit("with"))
+    list(Row(board, 2).visit("with", told=True))
+    board.renew([0])
+    list(Row(board, 0).visit("with"))
+    board.check()
+    assert board.record()[0] == 3
+    assert board.faults()["death told"] == 1
+
+
+def test_who_was_told_dies_as_well(board: Board) -> None:
+    die_inside(board, 0, 2)
+    board.renew([0])
+    board.doom([0], 1)  # of the next process in its place, which has done nothing
+    with pytest.raises(Violation, match=r"workers \[0\] were killed inside"):
+        next(Row(board, 1).visit("with"))
+    board.mend()
+    die_inside(board, 1, 2)
+    list(Row(board, 2).visit("with", told=True))
+    board.check()
+
+
+def test_an_update_that_was_lost_before_a_death(board: Board) -> None:
+    list(Row(board, 0).visit("with"))
+    before = board.numbers[:5]
+    list(Row(board, 1).visit("with"))
+    board.numbers[:5] = before
+    die_inside(board, 0, 1)
+    with pytest.raises(Violation, match="2 were acknowledged, 1 are there"):
+        next(Row(board, 2).visit("with", told=True))
+
+
+def test_who_is_told_while_another_is_inside(board: Board) -> None:
+    step(visit := Row(board, 0).visit("with"))
+    with pytest.raises(Violation, match=r"told of a death finds \[0\] inside"):
+        next(Row(board, 1).visit("with", told=True))
+    visit.close()
+
+
+def test_a_child_of_the_dead_may_be_inside(board: Board) -> None:
+    visit = Row(board, 0).visit("with")
+    step(visit)
+    board.doom([0], 1)  # the parent
+    assert Row(board, 0).doomed
+    board.check_told()
+    visit.close()
+    board.check()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +10,7 @@ import pytest
 
 from anylock._soak import arena, watch
 from anylock._soak.board import Row
+from anylock._soak.kills import KILLS
 from anylock._soak.plan import Cast, Loop, Plan
 from anylock._soak.watch import Outcome, Watch
 from soak_stage import subject_of
@@ -62,6 +64,20 @@ def test_a_round_lasts_until_somebody_was_in() -> None:
     outcome = Watch(plan_of("thread", THREAD, seconds=1e-9), PATIENCE, go_on).run()
     assert outcome.violations == []
     assert outcome.entries["with"] > 0
+
+
+@pytest.mark.skipif(not KILLS, reason="nobody is killed here")
+def test_a_round_of_kills() -> None:
+    def not_all_is_done(outcome: Outcome) -> bool:
+        return outcome.faults["process killed"] < 2 or outcome.entries["with"] < 20
+
+    plan = replace(plan_of("machine", THREAD, OTHERS), kills=0.05)
+    watch = Watch(plan, PATIENCE, not_all_is_done)
+    outcome = watch.run()
+    assert outcome.violations == []
+    assert outcome.faults["process killed"] >= 2
+    assert outcome.faults["process ended"] == 0
+    assert not watch._folder.exists()
 
 
 def test_a_round_that_is_ended_from_outside() -> None:
@@ -254,3 +270,24 @@ def test_processes_that_do_not_end_tell_where_they_are(
     ]
     assert signals == asked
     assert capsys.readouterr().err == "\nStacks of process 5:\n" * len(asked)
+
+
+def test_who_was_killed_is_replaced_when_its_children_have_ended(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def act(stage: Stage, place: str) -> int:
+        if place == "0.0":
+            rehearsal.watch._killer.killed.add(0)
+            return -9
+        return end_well(stage, place)
+
+    rehearsal = Rehearsal(act, "machine")
+    children = [[], [], ["the sentinel"]]
+
+    def look(_sentinels: object, timeout: float) -> list[str] | None:
+        return children.pop(0) if timeout == 0 else None
+
+    monkeypatch.setattr(rehearsal, "_wait", look)
+    assert rehearsal.run() == []
+    assert list(rehearsal.processes) == ["0.0", "0.1", "last"]
+    assert children == []

@@ -140,7 +140,6 @@ class Watch:
                 return
             for place in self._reap():
                 generation += 1
-                self._ended += 1
                 self._start(place, arena.work, f"{place}.{generation}")
             if entries != before:
                 progress = now
@@ -164,6 +163,7 @@ class Watch:
                 message = f"a process ended with exit code {process.exitcode}"
                 raise Violation(message)
             if not self._board.over:
+                self._ended += not killed
                 early.append(place)
         return early
 
