@@ -21,6 +21,7 @@ from anylock import (
     make_condition,
     make_lock,
     make_rlock,
+    make_rwlock,
     make_semaphore,
 )
 from backends import Backend, run
@@ -114,6 +115,26 @@ def test_unknown_kinds_and_foreign_options(make: Callable[..., Any]) -> None:
         make("thread", context=None)
     with pytest.raises(TypeError, match="'process' does not take 'fast_acquire'"):
         make("process", fast_acquire=True)
+
+
+def test_the_kinds_and_options_of_read_write_locks() -> None:
+    make: Callable[..., Any] = make_rwlock
+    with pytest.raises(ValueError, match="'async', 'machine', 'thread', not 'process'"):
+        make("process")
+    make("thread", reset_after_fork=True)
+    make("async", fast_acquire=True)
+    with pytest.raises(TypeError, match="'machine' does not take 'fair': it takes"):
+        make("machine", fair=True)
+    with pytest.raises(TypeError, match=r"'thread' does not take 'path'.*'machine'"):
+        make("thread", path="/tmp/a")  # noqa: S108 - not made
+
+
+def test_none_picks_a_read_write_lock_as_a_lock(backend: Backend) -> None:
+    async def main() -> str:
+        return make_rwlock().kind
+
+    assert make_rwlock().kind == "thread"
+    assert run(backend, main) == "async"
 
 
 @pytest.mark.parametrize("factory", [make_rlock, make_semaphore, make_bounded])

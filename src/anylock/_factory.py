@@ -320,14 +320,18 @@ def _adapter(kind: str | None, member: str, options: dict[str, Any]) -> Any:
 
 
 def _refuse_foreign_options(kind: str, member: str, options: dict[str, Any]) -> None:
-    known = _OPTIONS[kind]
-    known &= _FEWER_OPTIONS.get(member, known)
+    known = _taken_by(kind, member)
     for option in options.keys() - known:
-        takers = [k for k, taken in _OPTIONS.items() if option in taken and k != kind]
+        others = _KINDS.get(member, _FAMILY)
+        takers = [each for each in others if option in _taken_by(each, member)]
         where = f"; {option!r} belongs to {takers[0]!r}" if takers else ""
         takes = ", ".join(["name", *sorted(known)])
         message = f"kind {kind!r} does not take {option!r}: it takes {takes}{where}"
         raise TypeError(message)
+
+
+def _taken_by(kind: str, member: str) -> frozenset[str]:
+    return _OPTIONS[kind] & _FEWER_OPTIONS.get(member, _OPTIONS[kind])
 
 
 def _load(kind: str, member: str) -> Any:
