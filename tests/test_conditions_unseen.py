@@ -54,3 +54,57 @@ def test_interrupted_while_a_thread_enters_the_lock_again() -> None:
     for _ in range(3):
         condition.release()
     assert not condition.locked()
+
+
+@pytest.mark.parametrize("depth", [1, 2, 3])
+def test_closed_in_a_wait_it_leaves_as_often_as_it_entered(depth: int) -> None:
+    async def main() -> None:
+        condition: Any = make_condition("thread")
+        held: list[bool] = []
+
+        async def sit(levels: int) -> None:
+            async with condition:
+                try:
+                    await (sit(levels - 1) if levels > 1 else condition.async_wait())
+                finally:
+                    held.append(condition.locked())
+
+        sitting = sit(depth)
+        sitting.send(None)
+        sitting.close()
+        assert held == [True] * depth
+        assert not condition.locked()
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("kind", ["async", "thread"])
+def test_one_is_notified_unless_it_is_said_how_many(kind: LockKind) -> None:
+    async def main() -> None:
+        condition: Any = make_condition(kind)
+        notified: list[int] = []
+        condition._notices = SimpleNamespace(notify=notified.append)
+        async with condition:
+            condition.notify()
+            condition.notify(3)
+        assert notified == [1, 3]
+
+    asyncio.run(main())
+
+
+def test_a_condition_that_was_made_new_has_no_waiters() -> None:
+    async def main() -> None:
+        condition: Any = make_condition("thread")
+
+        async def sit() -> None:
+            async with condition:
+                await condition.async_wait()
+
+        sitting = sit()
+        sitting.send(None)
+        assert "1 waiting" in repr(condition)
+        condition._at_fork_reinit()
+        assert "0 waiting" in repr(condition)
+        sitting.close()
+
+    asyncio.run(main())
