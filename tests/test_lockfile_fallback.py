@@ -215,3 +215,24 @@ def test_what_file_system_it_is(
 
 def test_what_file_system_nobody_knows() -> None:
     assert not changes.changes_unseen(-1)
+
+
+def test_who_has_all_the_time_there_is_looks_again(
+    monkeypatch: pytest.MonkeyPatch, lock: MachineLock, slept: list[float]
+) -> None:
+    """The system makes nobody wait for a file on another machine."""
+
+    def unseen(_: int) -> bool:
+        return True
+
+    def enter() -> None:
+        with other(lock):
+            pass
+
+    assert not changes.block(10**6)  # no such descriptor
+    monkeypatch.setattr(changes, "changes_unseen", unseen)
+    lock.acquire()
+    with in_thread(enter):
+        until(lambda: slept)
+        lock.release()
+    usable(lock)

@@ -6,6 +6,7 @@ import asyncio
 import errno
 import os
 import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,7 +14,8 @@ import pytest
 from anylock import LockFileError, WouldDeadlock, make_lock
 from anylock._machine import inotify, lockfile, queue
 from children import in_child
-from lockfiles import usable
+from interruptions import Interrupted, interrupt, interrupt_at, run_points
+from lockfiles import other, usable
 from staging import PATIENCE, acquire, in_thread, queued, until
 
 if TYPE_CHECKING:
@@ -184,3 +186,75 @@ def test_the_end_of_a_process_with_a_lock_that_tasks_used(tmp_path: Path) -> Non
     assert (done.stdout, done.stderr) == ("done\n", "")
     with make_lock("machine", path=tmp_path / "lock") as lock:
         assert not lock.abandoned
+
+
+# Who has all the time there is: the system makes it wait, and lets it in.
+
+
+def enter_and_leave(lock: MachineLock) -> None:
+    with lock:
+        pass
+
+
+def test_who_has_all_the_time_there_is_looks_twice(
+    lock: MachineLock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is the system that lets it in."""
+    stranger = other(lock)
+    found: list[bool] = []
+    take = lockfile.LockFile.take
+
+    def look(file: lockfile.LockFile, data: bytes) -> bool:
+        found.append(take(file, data))
+        return found[-1]
+
+    lock.acquire()
+    with monkeypatch.context() as patch:
+        patch.setattr(lockfile.LockFile, "take", look)
+        with in_thread(lambda: enter_and_leave(stranger)):
+            until(lambda: found)
+            assert not any(inotify._instance()._watches.values())
+            lock.release()
+    assert found == [False, True]
+    usable(lock)
+
+
+def test_who_has_all_the_time_there_is_lives_with_a_new_file(
+    lock: MachineLock,
+) -> None:
+    """While it waits the file is replaced, and that one is taken too."""
+    stranger, holder = other(lock), other(lock)
+    lock.acquire()
+    with in_thread(lambda: enter_and_leave(stranger)) as waiting:
+        until(lambda: stranger._mutex.file._opened)
+        os.unlink(lock.path)  # noqa: PTH108 - that of the lock
+        holder.acquire()
+        lock.release()
+        until(lambda: stranger._mutex.file._opened == 2)
+        assert waiting.is_alive()
+        holder.release()
+    usable(lock)
+
+
+def test_a_handler_raises_while_the_system_makes_it_wait(tmp_path: Path) -> None:
+    def attempt(point: int, where: list[str]) -> None:
+        lock = make_lock("machine", path=tmp_path / str(point))
+        stranger, over = other(lock), threading.Event()
+
+        def let_in() -> None:
+            until(lambda: over.is_set() or lock._mutex._gate.locked())
+            stranger.release()
+
+        with lock:  # what is done once is not what this is about
+            pass
+        stranger.acquire()
+        with in_thread(let_in):
+            with suppress(Interrupted), interrupt_at(point, interrupt, where):
+                lock.acquire()
+                lock.release()
+            over.set()
+        if lock._mutex.held:  # on its way out
+            lock.release()
+        assert other(lock).acquire(timeout=0)
+
+    run_points(attempt, parks=False)

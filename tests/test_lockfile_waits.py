@@ -231,13 +231,18 @@ def test_a_waiter_sleeps_until_it_is_let_in(
 
     monkeypatch.setattr(LockFile, "take", look)
     lock.acquire()
-    with in_thread(lambda: with_(stranger)) as waiting:
+    with in_thread(lambda: with_time(stranger)) as waiting:
         until(lambda: looks > 10)  # by now it looks every half second
         before = looks
         lock.release()
         waiting.join(PATIENCE)
         assert looks <= before + 3
     at_rest(lock)
+
+
+def with_time(lock: MachineLock) -> None:
+    with lock.hold(PATIENCE):
+        pass
 
 
 def test_waits_that_end_leave_nothing(backend: Backend, lock: MachineLock) -> None:
@@ -303,7 +308,7 @@ def test_a_fork_while_somebody_waits(lock: MachineLock) -> None:
     """The wait is the parent's; the child waits for itself."""
     holder = other(lock)
     holder.acquire()
-    with in_thread(lambda: with_(lock)) as waiting:
+    with in_thread(lambda: with_time(lock)) as waiting:
         until(lambda: watches() == 1)
         came = Signal()
 
@@ -326,7 +331,7 @@ def test_several_files_are_waited_for_at_once(tmp_path: Path) -> None:
     holders = [other(lock) for lock in locks]
     for holder in holders:
         holder.acquire()
-    threads = [threading.Thread(target=with_, args=(lock,)) for lock in locks]
+    threads = [threading.Thread(target=with_time, args=(lock,)) for lock in locks]
     for thread in threads:
         thread.start()
     until(lambda: watches() == len(locks))

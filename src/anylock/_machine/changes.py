@@ -1,11 +1,15 @@
-"""Chooses how to wait for a change of a lock file, on this system and this file."""
+"""Chooses how to wait for a lock file, on this system and this file."""
 
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from typing import Protocol
 
 from anylock._machine.polling import Polling
+
+if sys.platform != "win32":
+    import fcntl
 
 if sys.platform == "linux":
     import ctypes
@@ -41,6 +45,21 @@ def watch(descriptor: int) -> Watch:
     except OSError:  # there are as many watches as there may be
         pass
     return Polling()
+
+
+def block(descriptor: int) -> bool:
+    """Lock an open file, for who has all the time there is; False if that cannot be.
+
+    The system lets in who waits for it so as soon as the file is unlocked, which takes
+    half as long as to be told and to try. But there is no end to it.
+    """
+    if sys.platform != "win32":
+        if sys.platform == "linux" and changes_unseen(descriptor):
+            return False
+        with suppress(OSError):  # whoever tries again is told why
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            return True
+    return False
 
 
 if sys.platform == "linux":

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from anylock._errors import WouldDeadlock
 from anylock._machine import queue, record
+from anylock._machine.changes import block
 from anylock._machine.lockfile import ONCE, LockFile
 from anylock._parking import this_thread
 
@@ -79,14 +80,14 @@ class FileMutex:
                 and self.file.take(data)
             ) or self._wait(passed, data, marker, timeout if blocking else 0):
                 self.owner = marker
-                _held.add(self)
+                _held[self] = None
                 self.held = True
                 return True
         except BaseException:
             if passed and passed[0]:
                 self.owner = None
                 self.held = False
-                _held.discard(self)
+                _held.pop(self, None)
                 self._let_go()
             raise
         if passed[0]:
@@ -114,17 +115,21 @@ class FileMutex:
             passed.extend(map(self._gate.acquire, (True,), (timeout,)))
             if not passed[0]:
                 return False
-        if self._queue is None:
-            return self._take(self.file, data, deadline)
-        if not self._take(self._queue, record.ANONYMOUS, deadline):
+        queue = self._queue
+        if queue is None:
+            return self._take(data, deadline)
+        if not queue.wait_and_take(record.ANONYMOUS, deadline):
             return False
         try:
-            return self._take(self.file, data, deadline)
+            return self._take(data, deadline)
         finally:
-            self._queue.release()
+            queue.release()
 
-    @staticmethod
-    def _take(file: LockFile, data: bytes, deadline: float | None) -> bool:
+    def _take(self, data: bytes, deadline: float | None) -> bool:
+        file = self.file
+        while deadline is None and block(file.open()):
+            if file.take(data):  # it is ours, if it is the one at the path
+                return True
         return file.take(data) or file.wait_and_take(data, deadline)
 
     def sign(self, by_thread: bool) -> None:  # noqa: FBT001 - passed through
@@ -145,11 +150,15 @@ class FileMutex:
         if not self.held:
             message = "release unlocked lock"
             raise RuntimeError(message)
+        # Up to the call nothing runs that a signal handler could interrupt.
         self.held = self.file.abandoned = False
         self.owner = None
-        _held.discard(self)
+        del _held[self]
         try:
             self.file.release()
+        except BaseException:
+            self.file.unlock()
+            raise
         finally:
             self._gate.release()
 
@@ -192,7 +201,7 @@ _mutexes: weakref.WeakValueDictionary[tuple[str, bool], FileMutex] = (
     weakref.WeakValueDictionary()
 )
 _making = _thread.RLock()
-_held: set[FileMutex] = set()
+_held: dict[FileMutex, None] = {}
 """Those that this process holds: they stay, even if nobody has a lock object."""
 
 
