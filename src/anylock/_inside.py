@@ -7,7 +7,6 @@ counts is how many are inside, and who they are is for refusing deadlocks.
 
 from __future__ import annotations
 
-from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from anylock import _parking
@@ -20,8 +19,14 @@ if TYPE_CHECKING:
 
 V = TypeVar("V")
 
-_value: Any = itemgetter(1)
-_popitem: Any = vars(dict)["popitem"]
+_NOBODY = (None,)
+
+
+class NobodyInside(KeyError):  # noqa: N818 - says what is so
+    """Somebody leaves, but nobody is inside.
+
+    It has a class of its own because a signal handler may raise a `KeyError`.
+    """
 
 
 def here() -> Hashable:
@@ -83,7 +88,7 @@ class Inside(Generic[V]):
         """Forget one time that the actor came in, or else one of somebody else's.
 
         Raises:
-            KeyError: Nobody is inside.
+            NobodyInside: Nobody is.
         """
         popped: list[tuple[ThreadMarker, V]] = []
         self.pop_into(popped, actor)
@@ -95,17 +100,17 @@ class Inside(Generic[V]):
         It is added by C code, so that the list tells even if a signal handler raises.
 
         Raises:
-            KeyError: Nobody is inside.
+            NobodyInside: Nobody is.
         """
         key = actor
         while (deeper := (key,)) in self._keys:
             key = deeper
-        try:
-            popped.extend(map(self._keys.pop, (key,)))
-        except KeyError:  # another thread or task leaves for who came in
-            if popped:  # no: a signal handler raised it
-                raise
-            popped.extend(map(_value, map(_popitem, (self._keys,))))
+        popped.extend(filter(None, map(self._keys.pop, (key,), _NOBODY)))
+        while not popped:  # another thread or task leaves for who came in
+            others = list(self._keys)
+            if not others:
+                raise NobodyInside
+            popped.extend(filter(None, map(self._keys.pop, others[-1:], _NOBODY)))
 
     def witness(self) -> Hashable:
         """Return a key of this thread, or of a task of its event loop; else None."""

@@ -10,7 +10,7 @@ from anylock._async._base import AsyncBase
 from anylock._async.lock import AsyncLock
 from anylock._errors import LockNotHeldError, WrongEventLoop
 from anylock._hold import checked_name
-from anylock._inside import here, key_of
+from anylock._inside import NobodyInside, here, key_of
 from anylock._rwlock import Passage
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ class _AsyncPassage(Passage):
         """
         try:
             self.readers.pop(me)
-        except KeyError:
+        except NobodyInside:
             raise LockNotHeldError(self.name) from None
         if self.arriving:
             self.wake()
@@ -118,7 +118,7 @@ class _AsyncPassage(Passage):
         """
         try:
             way_out = self.writer.pop(me)
-        except KeyError:
+        except NobodyInside:
             raise LockNotHeldError(self.name) from None
         way_out(None, None, None)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from anylock import _parking
 from anylock._blocking import BlockedThread
 from anylock._errors import LockNotHeldError, WouldDeadlock
-from anylock._inside import here
+from anylock._inside import NobodyInside, here
 from anylock._parking import AsyncioWaiter, TrioWaiter, this_thread
 from anylock._rwlock import Passage, left
 from anylock._thread.forks import reset_in_children
@@ -212,7 +212,7 @@ class ThreadPassage(Passage):
         if not done:
             try:
                 self.readers.pop_into(done, here())
-            except KeyError:
+            except NobodyInside:
                 raise LockNotHeldError(self.name) from None
         if self.arriving:
             self.wake()
@@ -226,7 +226,7 @@ class ThreadPassage(Passage):
         if not done:
             try:
                 self.writer.pop_into(done, here())
-            except KeyError:
+            except NobodyInside:
                 raise LockNotHeldError(self.name) from None
         [(_, way_out), *out] = done
         if not out:

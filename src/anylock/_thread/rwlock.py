@@ -6,6 +6,7 @@ import _thread
 from typing import TYPE_CHECKING, Literal, NoReturn
 
 from anylock import _parking
+from anylock._errors import LockNotHeldError
 from anylock._hold import TimedHold, checked_name
 from anylock._inside import here
 from anylock._thread.lock import ThreadLock
@@ -239,7 +240,9 @@ class ThreadReadSide(_Side):
         done: list[object] = []
         try:
             self._passage.stop_reading(done)
-        except BaseException:  # a signal handler raised, or nobody is inside
+        except LockNotHeldError:
+            raise
+        except BaseException:  # a signal handler raised
             self._passage.stop_reading(done)
             raise
 
@@ -272,7 +275,9 @@ class ThreadWriteSide(_Side):
         done: list[object] = []
         try:
             self._passage.stop_writing(done)
-        except BaseException:  # a signal handler raised, or nobody is inside
+        except LockNotHeldError:
+            raise
+        except BaseException:  # a signal handler raised
             self._passage.stop_writing(done)
             raise
 
