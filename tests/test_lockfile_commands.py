@@ -94,7 +94,7 @@ def test_what_cannot_be_run(
 
 
 def test_what_is_no_lock(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["run", "--path", str(tmp_path), "--", "true"]) == 2
+    assert main(["run", "--path", str(tmp_path), "true"]) == 2
     assert main(["run", "--name", "", "--", "true"]) == 2
     assert "1 to 200 characters" in capsys.readouterr().err
     for wrong in (["--timeout", "-1"], ["--timeout", "soon"], ["--path", "x"], []):

@@ -527,3 +527,15 @@ def test_a_thread_waits_beside_tasks(backend: Backend, rw: MachineRWLock) -> Non
     other.write.acquire()
     run(backend, main)
     at_rest(rw)
+
+
+def test_a_task_that_is_closed_at_its_checkpoint(rw: MachineRWLock) -> None:
+    async def main() -> None:
+        entering = rw.read.__aenter__()
+        entering.send(None)
+        assert rw.read.locked()
+        entering.close()
+        assert not rw.read.locked()
+
+    run(TRIO, main)
+    at_rest(rw)

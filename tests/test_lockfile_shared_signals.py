@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import sys
 import threading
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
 from anylock import MachineLock, make_lock
 from anylock._machine import inotify
 from anylock._machine.rwlock import MachineReadLock, MachineRWLock
+from backends import run
 from interruptions import Interrupted, interrupt, interrupt_at, run_points
 from staging import PATIENCE, in_thread, until
-from test_lockfile_shared import idle, stranger_to
+from test_lockfile_shared import hold, idle, stranger_to
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from backends import Backend
 
 pytestmark = pytest.mark.skipif(
     sys.version_info < (3, 11), reason="a handler may raise after all is done"
@@ -43,24 +47,44 @@ def nothing_left(rw: MachineRWLock, other: MachineRWLock) -> None:
         assert not found.read.locked()
 
 
+class Somebody:
+    """In the place of the queue as others see it: somebody waits, until it is over."""
+
+    over = False
+
+    def empty(self) -> bool:
+        return self.over
+
+
+def with_somebody_waiting(rw: MachineRWLock) -> Somebody:
+    somebody = Somebody()
+    rw.read._mutex._others = cast("Any", somebody)
+    return somebody
+
+
 @pytest.mark.parametrize("side", ["read", "write"])
-@pytest.mark.parametrize("taken", [False, True], ids=["free", "taken"])
+@pytest.mark.parametrize("state", ["free", "taken", "waited for"])
 def test_a_handler_raises_at_every_point_of_the_way_in(
-    tmp_path: Path,
-    side: str,
-    taken: bool,  # noqa: FBT001 - a parameter of the test
+    tmp_path: Path, side: str, state: str
 ) -> None:
+    taken = state == "taken"
+
     def attempt(point: int, where: list[str]) -> None:
         rw = MachineRWLock(path=tmp_path / str(point))
         other = stranger_to(rw)
         lock = rw.read if side == "read" else rw.write
         with lock:  # what is done once is not what this is about
             pass
+        somebody = None
         if taken:
             other.write.acquire()
+        elif state == "waited for":
+            somebody = with_somebody_waiting(rw)
         got = False
         with suppress(Interrupted), interrupt_at(point, interrupt, where):
-            got = lock.acquire(timeout=0.001)
+            got = lock.acquire(timeout=PATIENCE if somebody else 0.001)
+        if somebody:
+            somebody.over = True
         if got:
             lock.release()
         if taken:
@@ -133,7 +157,8 @@ def test_a_handler_raises_beside_tasks(tmp_path: Path, side: str) -> None:
             "plain": plain,
         }
         lock = locks[side]
-        kept.append(lock)
+        kept.append((lock, rw, other))
+        hold(lock)
         other.write.acquire()
         got = False
         comes = threading.Event()
@@ -162,3 +187,41 @@ def test_a_handler_raises_beside_tasks(tmp_path: Path, side: str) -> None:
 def busy(lock: MachineLock | MachineReadLock) -> bool:
     bridge = lock._bridge
     return bridge is not None and (bridge._helping or bridge.busy)
+
+
+def test_a_handler_raises_before_who_came_in_is_noted(
+    backend: Backend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a thread or in a task; the entrance is free again."""
+    rw = MachineRWLock(path=tmp_path / "the.lock")
+    somebody = with_somebody_waiting(rw)
+    monkeypatch.setattr(rw.read._mutex, "read", interrupt)
+
+    async def main() -> None:
+        with pytest.raises(Interrupted):
+            async with rw.read:
+                pass
+
+    run(backend, main)
+    with pytest.raises(Interrupted):
+        rw.read.acquire()
+    somebody.over = True
+    nothing_left(rw, stranger_to(rw))
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="it needs signals")
+def test_a_handler_raises_while_others_of_the_process_wait(tmp_path: Path) -> None:
+    rw = MachineRWLock(path=tmp_path / "the.lock")
+    other = stranger_to(rw)
+    other.write.acquire()
+    before = signal.signal(signal.SIGALRM, interrupt)
+    try:
+        with in_thread(lambda: hold(rw.read)):
+            until(rw.read._mutex._gate.locked)
+            signal.setitimer(signal.ITIMER_REAL, 0.05)
+            with pytest.raises(Interrupted):
+                rw.read.acquire()
+            other.write.release()
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    nothing_left(rw, other)

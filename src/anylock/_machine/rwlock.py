@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal
 
 from anylock import _parking
 from anylock._errors import LockFileError, LockNotHeldError, WouldDeadlock
@@ -16,7 +16,6 @@ from anylock._parking import this_thread
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Hashable
     from types import TracebackType
 
     from typing_extensions import Self
@@ -146,8 +145,6 @@ class MachineWriteLock(MachineLock):
         reader = self._entrance.readers.witness()
         if reader is None or _parking.runs_elsewhere(reader):
             return
-        while isinstance(reader, tuple):  # it came in several times
-            (reader,) = cast("tuple[Hashable]", reader)
         if reader is this_thread.marker:
             raise WouldDeadlock("this thread reads", "leave that first", self._name)
         reason = "a task of this thread's event loop reads"
