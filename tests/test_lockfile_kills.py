@@ -176,7 +176,8 @@ class Contest:
         """Say whether a contender that is stopped has the file, and that is marked."""
         pid, path = self.contenders[number].pid, Path(self.lock.path)
         holds = re.search(
-            rf" {pid} \w+:\w+:{path.stat().st_ino} ", Path("/proc/locks").read_text()
+            rf"\d: FLOCK +ADVISORY +WRITE +{pid} \w+:\w+:{path.stat().st_ino} ",
+            Path("/proc/locks").read_text(),
         )
         return holds is not None and path.read_bytes().startswith(HELD)
 

@@ -144,5 +144,6 @@ def _holds(pid: int, path: str | None) -> bool:
         inode = os.stat(path or "").st_ino  # noqa: PTH116 - there may be none
     except OSError:  # on macOS nobody tells
         return True
-    # A line is "1: FLOCK ADVISORY WRITE", the process, "major:minor:inode", and so on.
-    return re.search(rf" {pid} \w+:\w+:{inode} ", locks) is not None
+    # "1: -> FLOCK" would be who waits for it.
+    line = rf"\d: FLOCK +ADVISORY +WRITE +{pid} \w+:\w+:{inode} "
+    return re.search(line, locks) is not None
