@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from anylock import _parking
-from anylock._parking import this_thread
+from anylock._parking import ACTORS_ARE_SNAPSHOTS, this_thread
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
@@ -31,9 +31,16 @@ class NobodyInside(KeyError):  # noqa: N818 - says what is so
 
 def here() -> Hashable:
     """Return a key for the task that runs here, or for this thread."""
-    if _parking.asyncio_loop() is None and not _parking.in_trio():
-        return this_thread.marker  # as below, in half of the time
-    return key_of(_parking.current_actor())
+    # As below, in a third of the time.
+    loop = _parking.asyncio_loop()
+    if _parking.in_trio():
+        return key_of(_parking.current_actor())
+    if loop is None:
+        return this_thread.marker
+    actor = _parking.asyncio_actor()
+    if ACTORS_ARE_SNAPSHOTS:
+        actor = actor.get(loop)
+    return actor or this_thread.marker
 
 
 def key_of(actor: Any) -> Hashable:
@@ -51,19 +58,20 @@ class Inside(Generic[V]):
     Who comes again has one more pair of parentheses around its key each time.
     """
 
-    __slots__ = ("__weakref__", "_keys")
+    __slots__ = ("__weakref__", "keys")
 
     def __init__(self) -> None:
-        self._keys: dict[Hashable, tuple[ThreadMarker, V]] = {}
+        self.keys: dict[Hashable, tuple[ThreadMarker, V]] = {}
+        """Who is inside, with its thread; for those that are in a hurry."""
 
     def __bool__(self) -> bool:
-        return bool(self._keys)
+        return bool(self.keys)
 
     def __len__(self) -> int:
-        return len(self._keys)
+        return len(self.keys)
 
     def __contains__(self, actor: Hashable) -> bool:
-        return actor in self._keys
+        return actor in self.keys
 
     def add(self, actor: Hashable, value: V) -> None:
         """Note that the actor, which runs here, is inside (once more)."""
@@ -72,17 +80,17 @@ class Inside(Generic[V]):
     def next_key(self, actor: Hashable) -> Hashable:
         """Return what the actor, which runs here, would be put under by `add`."""
         key = actor
-        while key in self._keys:
+        while key in self.keys:
             key = (key,)
         return key
 
     def put(self, key: Hashable, value: V) -> None:
         """Note somebody under its next key."""
-        self._keys[key] = this_thread.marker, value
+        self.keys[key] = this_thread.marker, value
 
     def drop(self, key: Hashable) -> None:
         """Forget what was put under that key, if it is there."""
-        self._keys.pop(key, None)
+        self.keys.pop(key, None)
 
     def pop(self, actor: Hashable) -> V:
         """Forget one time that the actor came in, or else one of somebody else's.
@@ -97,32 +105,40 @@ class Inside(Generic[V]):
     def pop_into(self, popped: list[tuple[ThreadMarker, V]], actor: Hashable) -> None:
         """Do what `pop` does, and add the thread and the value to the list.
 
-        It is added by C code, so that the list tells even if a signal handler raises.
+        The list tells the truth even if a signal handler raises.
 
         Raises:
             NobodyInside: Nobody is.
         """
         key = actor
-        while (deeper := (key,)) in self._keys:
+        while (deeper := (key,)) in self.keys:
             key = deeper
-        popped.extend(filter(None, map(self._keys.pop, (key,), _NOBODY)))
-        while not popped:  # another thread or task leaves for who came in
-            others = list(self._keys)
+        try:
+            found = self.keys[key]
+            # From here until it is in the list there is no point at which a signal
+            # handler could run.
+            del self.keys[key]
+            popped.append(found)
+        except KeyError:  # another thread or task leaves for who came in
+            if popped:
+                raise
+        while not popped:
+            others = list(self.keys)
             if not others:
                 raise NobodyInside
-            popped.extend(filter(None, map(self._keys.pop, others[-1:], _NOBODY)))
+            popped.extend(filter(None, map(self.keys.pop, others[-1:], _NOBODY)))
 
     def witness(self) -> Hashable:
         """Return a key of this thread, or of a task of its event loop; else None."""
         marker = this_thread.marker
-        for key, (thread, _) in list(self._keys.items()):
+        for key, (thread, _) in list(self.keys.items()):
             if thread is marker:
                 return key
         return None
 
     def actors(self) -> list[Hashable]:
         """Return those that are inside, each of them once."""
-        return [key for key in list(self._keys) if type(key) is not tuple]
+        return [key for key in list(self.keys) if type(key) is not tuple]
 
     def of_this_thread(self) -> bool:
         """Say whether this thread is inside, or a task of its event loop."""
@@ -130,6 +146,6 @@ class Inside(Generic[V]):
 
     def clear(self) -> list[V]:
         """Forget all, in a forked child; return what was noted for them."""
-        values = [value for _, value in self._keys.values()]
-        self._keys.clear()
+        values = [value for _, value in self.keys.values()]
+        self.keys.clear()
         return values

@@ -11,6 +11,7 @@ from anylock._async.lock import AsyncLock
 from anylock._errors import LockNotHeldError, WrongEventLoop
 from anylock._hold import checked_name
 from anylock._inside import NobodyInside, here, key_of
+from anylock._parking import this_thread
 from anylock._rwlock import Passage
 
 if TYPE_CHECKING:
@@ -141,16 +142,6 @@ class _Side(AsyncBase):
     def _leave(self, me: Hashable) -> None:
         raise NotImplementedError
 
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc_value: BaseException | None,
-        traceback: TracebackType | None,
-        /,
-    ) -> None:
-        """Leave; never a checkpoint."""
-        self._leave(here())
-
     def release(self) -> None:
         """Leave, or let somebody else leave who has entered; never a checkpoint.
 
@@ -190,8 +181,28 @@ class AsyncReadSide(_Side):
             WouldDeadlock: The running task writes.
             WrongEventLoop: Tasks of another event loop use it at this moment.
         """
-        if _parking.in_trio() or not self._passage.try_read(here()):
-            await self._enter_task_within(None)
+        passage = self._passage
+        if not _parking.in_trio() and passage.turnstile._owner is None:  # noqa: SLF001 - ours
+            me, keys = here(), passage.readers.keys
+            if me not in keys:
+                keys[me] = this_thread.marker, None
+                return
+        await self._enter_task_within(None)
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_value: BaseException | None,
+        traceback: TracebackType | None,
+        /,
+    ) -> None:
+        """Leave; never a checkpoint."""
+        passage = self._passage
+        me, keys = here(), passage.readers.keys
+        if me in keys and (me,) not in keys and not passage.arriving:
+            del keys[me]
+        else:
+            passage.leave_read(me)
 
     def locked(self) -> bool:
         """Say whether anybody reads at this moment."""
@@ -233,7 +244,28 @@ class AsyncWriteSide(_Side):
             WouldDeadlock: The running task is inside itself, to read or to write.
             WrongEventLoop: Tasks of another event loop use it at this moment.
         """
-        await self._enter_task_within(None)
+        passage = self._passage
+        turnstile = passage.turnstile
+        if (
+            not _parking.in_trio()
+            and turnstile._owner is None  # noqa: SLF001 - ours
+            and not passage.readers.keys
+        ):
+            me = here()
+            turnstile._owner = me  # noqa: SLF001
+            passage.writer.put(me, passage.leave_turnstile)
+        else:
+            await self._enter_task_within(None)
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_value: BaseException | None,
+        traceback: TracebackType | None,
+        /,
+    ) -> None:
+        """Leave; never a checkpoint."""
+        self._passage.leave_write(here())
 
     def locked(self) -> bool:
         """Say whether anybody writes at this moment, or is about to."""

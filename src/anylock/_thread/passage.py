@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 _ONCE = (False,)
 _BLOCKING = (True,)
-_NO_ERROR = (None,), (None,), (None,)
 
 
 class ThreadPassage(Passage):
@@ -173,14 +172,14 @@ class ThreadPassage(Passage):
         first: list[bool] = []
         try:
             first.extend(map(self._first.acquire, _BLOCKING, (seconds,)))
-            if not first[0]:
-                return False
-            rest = left(deadline)
-            entered.extend(map(acquire, _BLOCKING, (-1 if rest is None else rest,)))
+            if first[0]:
+                rest = left(deadline)
+                seconds = -1 if rest is None else rest
+                entered.extend(map(acquire, _BLOCKING, (seconds,)))
         finally:
             if first and first[0]:
                 self._first.release()
-        return entered[0]
+        return bool(entered) and entered[0]
 
     def _drained_by_thread(self, me: Hashable, deadline: float | None) -> bool:
         while self.readers:
@@ -200,11 +199,12 @@ class ThreadPassage(Passage):
 
     # The ways out.
 
-    # What they have done is in the list, so that they may be called again with it after
-    # a signal handler has raised.
-
     def stop_reading(self, done: list[Any]) -> None:
         """Read no more, or let somebody else leave who reads.
+
+        Args:
+            done: What is done; after a signal handler has raised, it may be called
+                again with that.
 
         Raises:
             LockNotHeldError: Nobody reads.
@@ -216,21 +216,6 @@ class ThreadPassage(Passage):
                 raise LockNotHeldError(self.name) from None
         if self.arriving:
             self.wake()
-
-    def stop_writing(self, done: list[Any]) -> None:
-        """Write no more, or let somebody else leave who writes.
-
-        Raises:
-            LockNotHeldError: Nobody writes.
-        """
-        if not done:
-            try:
-                self.writer.pop_into(done, here())
-            except NobodyInside:
-                raise LockNotHeldError(self.name) from None
-        [(_, way_out), *out] = done
-        if not out:
-            done.extend(map(way_out, *_NO_ERROR))
 
     def wake(self) -> None:
         """Let go on who waits for the readers to leave, if they have all left."""
