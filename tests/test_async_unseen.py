@@ -118,6 +118,12 @@ def test_a_new_lock_looks_for_trio(monkeypatch: pytest.MonkeyPatch) -> None:
     assert _parking.trio_lowlevel is trio.lowlevel
 
 
+def test_nobody_leaves_what_nobody_holds_where_no_loop_runs() -> None:
+    leaving = AsyncRLock().__aexit__(None, None, None)
+    with pytest.raises(LockNotHeldError):
+        leaving.send(None)
+
+
 def test_who_does_not_hold_it_does_not_leave_it(backend: Backend) -> None:
     async def main() -> None:
         with pytest.raises(LockNotHeldError):
