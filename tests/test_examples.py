@@ -71,6 +71,10 @@ OUTPUTS = {
             ("thread+trio", 100, 2450),
         )
     },
+    **{
+        ("reload_settings", kind): f"{kind}: 3 reloads, torn settings: 0\n"
+        for kind in ("thread", "asyncio", "trio")
+    },
     ("walk_tree", "thread"): "thread: 60 of 60 walks found 100 bytes\n",
     **{
         ("walk_tree", library): "".join(

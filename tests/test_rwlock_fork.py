@@ -55,7 +55,7 @@ def in_use(
         until(half.locked)
         if waits:
             threads.enter_context(in_thread(lambda: enter(lock.write, first=False)))
-            until(lambda: waiting(lock) or passage._first.locked())
+            until(lambda: waiting(lock) or passage.first.locked())
             threads.enter_context(in_thread(lambda: enter(lock.read, first=False)))
         try:
             yield

@@ -112,7 +112,7 @@ def test_who_writes_does_not_come_back_before_who_waits() -> None:
         writer, reader, other = crew.thread("W"), crew.thread("R"), crew.thread("W2")
         crew.enter(writer, "write")
         crew.wait(reader, "read")
-        first = passage_of(crew.lock)._first
+        first = passage_of(crew.lock).first
         assert first.locked()
         # As if the reader had the turnstile as good as in its hands.
         passage_of(crew.lock).turnstile, busy = Free(), passage_of(crew.lock).turnstile

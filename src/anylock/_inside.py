@@ -7,6 +7,7 @@ counts is how many are inside, and who they are is for refusing deadlocks.
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from anylock import _parking
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from anylock._parking import ThreadMarker
 
 V = TypeVar("V")
+
+_modules = sys.modules
 
 _NOBODY = (None,)
 
@@ -31,10 +34,15 @@ class NobodyInside(KeyError):  # noqa: N818 - says what is so
 
 def here() -> Hashable:
     """Return a key for the task that runs here, or for this thread."""
-    # As below, in a third of the time.
-    loop = _parking.asyncio_loop()
-    if _parking.in_trio():
+    # What `in_trio` and `current_actor` do, in a third of the time: each call here is a
+    # tenth of what it takes to enter.
+    if _parking.trio_lowlevel is None:
+        maybe = "trio.lowlevel" in _modules
+    else:
+        maybe = _parking.sniffed.name == "trio"
+    if maybe and _parking.in_trio():
         return key_of(_parking.current_actor())
+    loop = _parking.asyncio_loop()
     if loop is None:
         return this_thread.marker
     actor = _parking.asyncio_actor()

@@ -182,12 +182,15 @@ class AsyncReadSide(_Side):
             WrongEventLoop: Tasks of another event loop use it at this moment.
         """
         passage = self._passage
-        if not _parking.in_trio() and passage.turnstile._owner is None:  # noqa: SLF001 - ours
-            me, keys = here(), passage.readers.keys
-            if me not in keys:
-                keys[me] = this_thread.marker, None
-                return
-        await self._enter_task_within(None)
+        me, keys = here(), passage.readers.keys
+        if (
+            passage.turnstile._owner is None  # noqa: SLF001 - ours
+            and me not in keys
+            and (_parking.trio_lowlevel is None or _parking.sniffed.name != "trio")
+        ):
+            keys[me] = this_thread.marker, None
+        else:
+            await self._enter_task_within(None)
 
     async def __aexit__(
         self,
@@ -245,15 +248,14 @@ class AsyncWriteSide(_Side):
             WrongEventLoop: Tasks of another event loop use it at this moment.
         """
         passage = self._passage
-        turnstile = passage.turnstile
+        turnstile, me = passage.turnstile, here()
         if (
-            not _parking.in_trio()
-            and turnstile._owner is None  # noqa: SLF001 - ours
+            turnstile._owner is None  # noqa: SLF001 - ours
             and not passage.readers.keys
+            and (_parking.trio_lowlevel is None or _parking.sniffed.name != "trio")
         ):
-            me = here()
             turnstile._owner = me  # noqa: SLF001
-            passage.writer.put(me, passage.leave_turnstile)
+            passage.writer.keys[me] = this_thread.marker, passage.leave_turnstile
         else:
             await self._enter_task_within(None)
 

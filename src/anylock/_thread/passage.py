@@ -32,18 +32,18 @@ class ThreadPassage(Passage):
     which is a C method, also while tasks wait.
     """
 
-    __slots__ = ("_first", "_resets")
+    __slots__ = ("_resets", "first")
 
     def __init__(self, turnstile: ThreadLock, name: str | None, resets: bool) -> None:  # noqa: FBT001
         super().__init__(turnstile, name)
-        self._first = _thread.allocate_lock()
+        self.first = _thread.allocate_lock()
         """Held by the first of the threads that wait for the turnstile, so that who
         has left it just now cannot enter it again before that is awake."""
         self._resets = resets
         reset_in_children(self)
 
     def _at_fork_reinit(self) -> None:
-        self._first = _thread.allocate_lock()
+        self.first = _thread.allocate_lock()
         self.arriving.clear()
         if self._resets:
             self.readers.clear()
@@ -110,7 +110,7 @@ class ThreadPassage(Passage):
         entered: list[bool] = []
         writes = False
         try:
-            if not self._first.locked():
+            if not self.first.locked():
                 entered.extend(map(turnstile.acquire, _ONCE))
             if not (entered and entered[0]):
                 if timeout == 0:
@@ -171,14 +171,14 @@ class ThreadPassage(Passage):
         deadline = None if timeout is None else monotonic() + timeout
         first: list[bool] = []
         try:
-            first.extend(map(self._first.acquire, _BLOCKING, (seconds,)))
+            first.extend(map(self.first.acquire, _BLOCKING, (seconds,)))
             if first[0]:
                 rest = left(deadline)
                 seconds = -1 if rest is None else rest
                 entered.extend(map(acquire, _BLOCKING, (seconds,)))
         finally:
             if first and first[0]:
-                self._first.release()
+                self.first.release()
         return bool(entered) and entered[0]
 
     def _drained_by_thread(self, me: Hashable, deadline: float | None) -> bool:

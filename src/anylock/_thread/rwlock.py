@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
+_ONCE = (False,)
+
 
 class ThreadRWLock:
     """A read-write lock for threads, and tasks of any event loops, of one process.
@@ -299,6 +301,29 @@ class ThreadWriteSide(_Side):
         """Say whether anybody writes at this moment, or is about to."""
         return self._passage.is_written()
 
+    def __enter__(self) -> bool:
+        """Enter this side, blocking this thread; True, as from `threading.Lock`.
+
+        Raises:
+            WouldDeadlock: It would wait for ever for this very thread, or a task of it.
+        """
+        passage = self._passage
+        turnstile = passage.turnstile
+        entered = writes = False
+        try:
+            me = here()
+            if not passage.first.locked():
+                # No signal handler runs between the C method and this assignment.
+                (entered,) = map(turnstile.acquire, _ONCE)
+                if entered and not passage.readers.keys:
+                    passage.writer.keys[me] = this_thread.marker, turnstile.__exit__
+                    writes = True
+                    return True
+        finally:
+            if entered and not writes:
+                turnstile.__exit__(None, None, None)
+        return passage.write(None)
+
     def __exit__(
         self,
         exc_type: type[BaseException] | None,
@@ -308,21 +333,31 @@ class ThreadWriteSide(_Side):
     ) -> None:
         """Leave this side."""
         writer = self._passage.writer
+        keys = writer.keys
         done: list[Any] = []
+        way_out: Any = None
         left = False
         try:
-            writer.pop_into(done, here())
-            way_out = done[0][1]
+            me = here()
+            try:
+                _, way_out = keys[me]
+                del keys[me]
+            except KeyError:
+                way_out = None
+                writer.pop_into(done, me)
+                _, way_out = done[0]
             # As above.
             left = True
             way_out(None, None, None)
         except NobodyInside:
             raise LockNotHeldError(self.name) from None
         except BaseException:  # a signal handler raised
-            if not done:
-                writer.pop_into(done, here())
+            if way_out is None:
+                if not done:
+                    writer.pop_into(done, here())
+                _, way_out = done[0]
             if not left:
-                done[0][1](None, None, None)
+                way_out(None, None, None)
             raise
 
     def _enter_within(self, timeout: float | None) -> bool:
