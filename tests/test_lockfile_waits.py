@@ -250,7 +250,7 @@ def test_waits_that_end_leave_nothing(backend: Backend, lock: MachineLock) -> No
     holder = other(lock)
     with holder:
         assert not lock.acquire(timeout=0.01)  # what is made once is there by now
-        before = descriptors(lock), threading.active_count()
+        opened, threads = descriptors(lock), threading.active_count()
 
         async def give_up() -> None:
             with pytest.raises(LockTimeout):
@@ -269,7 +269,8 @@ def test_waits_that_end_leave_nothing(backend: Backend, lock: MachineLock) -> No
         for _ in range(20):
             assert not lock.acquire(timeout=0.001)
         until(lambda: not lock._bridge or not lock._bridge._helping)
-        assert (descriptors(lock), threading.active_count()) == before
+        assert descriptors(lock) == opened
+        assert threading.active_count() <= threads  # some of earlier tests may end
         assert watches() == 0
     at_rest(lock)
 

@@ -13,7 +13,7 @@ from math import inf
 from pathlib import Path
 from random import Random
 from time import monotonic, sleep
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from anylock._soak.board import Violation
 
@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 
     from anylock._soak.board import Board
     from anylock._soak.plan import Plan
+
+# To type checkers, without what Windows and macOS lack: nobody is killed there.
+_os: Any = os
+_signal: Any = signal
 
 KILLS = hasattr(os, "waitid")
 """Whether it can be found out here that a process has stopped."""
@@ -87,7 +91,7 @@ class Killer:
         # From here on it does nothing. Who reports something has let the round end.
         if self._board.over or self._random.random() < _MERCY:
             sleep(self._random.choice(_MOMENTS))
-            os.kill(pid, signal.SIGCONT)
+            os.kill(pid, _signal.SIGCONT)
             self.stops += 1
             return
         self._board.doom(self._plan.cast[place].rows, pid)
@@ -97,7 +101,7 @@ class Killer:
             self._may_be_told = self._check_told() + 1
         self.killed.add(place)
         self.kills += 1
-        os.kill(pid, signal.SIGKILL)
+        os.kill(pid, _signal.SIGKILL)
 
     def bury(self, place: int) -> None:
         """Let another process have the place of one that is dead, with its children."""
@@ -128,12 +132,12 @@ class Killer:
 
 def _stopped(pid: int) -> bool:
     """Stop a process; False if it ends instead."""
-    os.kill(pid, signal.SIGSTOP)
+    os.kill(pid, _signal.SIGSTOP)
     # Left as it is: that a process has ended is for multiprocessing to find out.
-    found = os.waitid(os.P_PID, pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
-    if found is None or found.si_code != os.CLD_STOPPED:
+    found = _os.waitid(_os.P_PID, pid, _os.WSTOPPED | _os.WEXITED | _os.WNOWAIT)
+    if found is None or found.si_code != _os.CLD_STOPPED:
         return False
-    os.waitid(os.P_PID, pid, os.WSTOPPED | os.WNOHANG)
+    _os.waitid(_os.P_PID, pid, _os.WSTOPPED | _os.WNOHANG)
     return True
 
 
