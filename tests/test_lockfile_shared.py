@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import importlib
 import itertools
+import os
 import pickle
+import sys
 import threading
+import types
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -152,11 +156,17 @@ def test_nothing_to_meet_by() -> None:
 
 
 def test_windows_has_none(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import sys
-
+    name = "anylock._machine.windows"
     monkeypatch.setattr(sys, "platform", "win32")
     with pytest.raises(LockFileError, match="which Windows lacks; use make_lock"):
         MachineRWLock(path=path)
+    monkeypatch.setitem(sys.modules, "msvcrt", types.ModuleType("msvcrt"))
+    monkeypatch.setattr(os, "O_BINARY", 0, raising=False)
+    monkeypatch.setattr(os, "O_NOINHERIT", 0, raising=False)
+    monkeypatch.delitem(sys.modules, name, raising=False)
+    windows = importlib.import_module(name)
+    del sys.modules[name]
+    assert not windows.try_share(0)
 
 
 @pytest.mark.parametrize("library", ["asyncio", "trio"])
