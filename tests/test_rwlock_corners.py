@@ -138,21 +138,24 @@ def test_behind_a_task_of_another_loop(who: str) -> None:
                 crew.leave(comer, "write", "sync with")
 
 
+@pytest.mark.parametrize("waits", ["read", "write"])
 @pytest.mark.parametrize("side", ["read", "write"])
-def test_try_acquire_passes_over_who_is_gone(side: str) -> None:
+def test_try_acquire_passes_over_who_is_gone(side: str, waits: str) -> None:
     """Of a loop that was closed before the task that was let in ran."""
     lock = make_rwlock("async")
     loop = asyncio.new_event_loop()
     lock.write.try_acquire()
-    task: Any = loop.create_task(enter(lock.read))
+    task: Any = loop.create_task(enter(getattr(lock, waits)))
     loop.run_until_complete(until_in_task(lambda: waiting(lock) == 1))
     lock.write.release()
     assert not lock.write.try_acquire()
-    assert not lock.read.try_acquire()
+    assert lock.read.locked() == (waits == "read")
+    assert lock.write.locked() == (waits == "write")
     loop.close()
     half = lock.read if side == "read" else lock.write
     assert half.try_acquire()
     half.release()
+    passage_of(lock).pass_over_the_gone()
     task._log_destroy_pending = False
     del task
     assert_at_rest(lock)

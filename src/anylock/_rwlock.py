@@ -147,6 +147,15 @@ class Passage:
         if timeout is None:
             self.refuse_reader(me)
         self.pass_over_the_gone()
+        return await self.read_in_turn(me, timeout, enter)
+
+    async def read_in_turn(
+        self,
+        me: Hashable,
+        timeout: float | None,
+        enter: Callable[[float | None], Awaitable[bool]],
+    ) -> bool:
+        """Wait in a task for its turn to read; the arguments are as above."""
         if not await enter(timeout):
             return False
         self.readers.add(me, None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
@@ -10,13 +11,15 @@ from anylock._async._base import AsyncBase
 from anylock._async.lock import AsyncLock
 from anylock._errors import LockNotHeldError, WrongEventLoop
 from anylock._hold import checked_name
-from anylock._inside import NobodyInside, here, key_of
+from anylock._inside import Inside, NobodyInside, here, key_of
 from anylock._parking import this_thread
 from anylock._rwlock import Passage
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable
+    from collections.abc import Awaitable, Callable, Hashable
     from types import TracebackType
+
+    from anylock._parking import Waiter
 
 
 class AsyncRWLock:
@@ -82,12 +85,94 @@ class AsyncRWLock:
 
 
 class _Turnstile(AsyncLock):
-    __slots__ = ()
+    """A lock that lets those who wait to read pass through together."""
+
+    __slots__ = ("_reading", "passage", "readers")
+
     _factory = "make_rwlock"
+
+    if TYPE_CHECKING:
+        passage: weakref.ref[_AsyncPassage]
+        readers: Inside[None]
+
+    def __init__(self, name: str | None, *, fast_acquire: bool) -> None:
+        super().__init__(name, fast_acquire=fast_acquire)
+        # Who waits to read, or was let in and has not run since.
+        self._reading: dict[Waiter, Hashable] = {}
+
+    async def wait_to_read(
+        self, actor: Any, me: Hashable, timeout: float | None
+    ) -> bool:
+        """Wait for the turn of a reader; it is noted by whoever lets it in."""
+        waiter = _parking.new_waiter()
+        self._reading[waiter] = me
+        try:
+            return await self._wait(waiter, actor, timeout)
+        finally:
+            del self._reading[waiter]
+
+    def _pass_on(self) -> None:
+        # To wake one after the other would take a turn of the event loop for each.
+        while self._waiters:
+            waiter, _ = self._waiters.popitem(last=False)
+            if waiter in self._reading:
+                self._let_in(waiter)
+                continue
+            self._promise(waiter)
+            if waiter.grant() or not self._forget(waiter):
+                return
+        self._keep()
+
+    def _let_in(self, waiter: Waiter) -> None:
+        self.readers.put(self._reading[waiter], None)
+        if not waiter.grant():  # its event loop is closed
+            self._send_back(waiter)
+
+    def _accept(self, waiter: Waiter, actor: Any) -> None:
+        if waiter not in self._reading:
+            super()._accept(waiter, actor)
+
+    def _refuse(self, waiter: Waiter) -> None:
+        if waiter in self._reading:
+            self._send_back(waiter)
+        else:
+            super()._refuse(waiter)
+
+    def _send_back(self, waiter: Waiter) -> None:
+        passage = self.passage()
+        # Or else it is garbage together with all who use it.
+        if passage is not None:
+            passage.back_off(self._reading[waiter])
+
+    def pass_over_the_gone(self) -> None:
+        """Forget who was let in, and lost its event loop before it ran."""
+        self._pass_over_the_gone()
+        for waiter in list(self._reading):
+            if waiter.granted and waiter.lost_its_loop():
+                waiter.granted = False
+                self._send_back(waiter)
 
 
 class _AsyncPassage(Passage):
     __slots__ = ()
+
+    def __init__(self, turnstile: _Turnstile, name: str | None) -> None:
+        super().__init__(turnstile, name)
+        turnstile.readers = self.readers
+        turnstile.passage = weakref.ref(self)
+
+    def pass_over_the_gone(self) -> None:
+        super().pass_over_the_gone()
+        self.turnstile.pass_over_the_gone()
+
+    async def read_in_turn(
+        self,
+        me: Hashable,
+        timeout: float | None,
+        enter: Callable[[float | None], Awaitable[bool]],
+    ) -> bool:
+        # Whoever lets it in has noted it.
+        return self.try_read(me) or (timeout != 0 and await enter(timeout))
 
     def check_loop(self, loop: Any) -> None:
         for reader in self.readers.actors():
@@ -219,17 +304,20 @@ class AsyncReadSide(_Side):
         if passage.try_read(me):
             return True
         passage.pass_over_the_gone()
-        if not passage.turnstile._take(actor):  # noqa: SLF001 - ours
-            return False
-        passage.readers.add(me, None)
-        passage.turnstile.release()
-        return True
+        return passage.try_read(me)
 
     async def _enter_task_within(
         self, timeout: float | None, actor: Any = None
     ) -> bool:
         checkpoint = _parking.in_trio() and not self._fast_acquire
-        me, enter = self._way(actor)
+        if actor is None:
+            actor = _parking.current_actor()
+
+        async def enter(timeout: float | None) -> bool:
+            turnstile: _Turnstile = self._passage.turnstile
+            return await turnstile.wait_to_read(actor, me, timeout)
+
+        me = key_of(actor)
         return await self._passage.read_in_task(
             me, timeout, enter, checkpoint=checkpoint
         )
@@ -278,11 +366,8 @@ class AsyncWriteSide(_Side):
 
     def _take(self, actor: Any) -> bool:
         passage = self._passage
-        if passage.readers:
-            return False
-        if passage.arriving:
-            passage.pass_over_the_gone()
-        if not passage.turnstile._take(actor):  # noqa: SLF001 - ours
+        passage.pass_over_the_gone()
+        if passage.readers or not passage.turnstile._take(actor):  # noqa: SLF001 - ours
             return False
         passage.writer.add(key_of(actor), passage.leave_turnstile)
         return True
