@@ -12,6 +12,7 @@ FILE = "import tempfile\npath = tempfile.mkdtemp() + '/lock'\n"
 
 OURS = "make_lock('machine', path=path)"
 FAIR = "make_lock('machine', path=path, fair=True)"
+TIMED = "make_lock('machine', path=path).hold(60)"
 STANDARD = "multiprocessing.Lock()"
 FILE_LOCKS = (
     "fasteners.InterProcessLock(path)",
@@ -109,6 +110,14 @@ RELAYS = (
         Target(0.01),
     ),
     Relay(
+        "hand-off-timed",
+        "likewise, to who waits 60 s at most, and to who queues up",
+        "hand-off",
+        "us",
+        TIMED,
+        (OURS, FAIR),
+    ),
+    Relay(
         "fair",
         "longest wait of 4 hammering processes that hold it 200 us, fair=True",
         "hammer",
@@ -126,5 +135,14 @@ RELAYS = (
         "ms/s",
         OURS,
         (STANDARD, *FILE_LOCKS),
+        Target(0.1, "ours"),
+    ),
+    Relay(
+        "idle-timed",
+        "processor time of one process that waits 60 s at most",
+        "idle",
+        "ms/s",
+        TIMED,
+        (STANDARD, FILE_LOCKS[0]),
     ),
 )

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import signal
 import sys
 import threading
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
-from anylock import LockFileError, make_lock
-from children import Child, Signal, in_child
-from interruptions import Interrupted, interrupt, interrupt_at, run_points
+from children import Child, Signal
 from lockfiles import all_descriptors
 from staging import PATIENCE, in_thread, until
 
@@ -24,12 +21,12 @@ if sys.platform != "linux":
 
 import fcntl
 
-from anylock._machine import changes, inotify, lockfile, posix, queue
+from anylock._machine import inotify, lockfile, queue
 from anylock._machine.lockfile import ONCE
 from anylock._machine.queue import OrderedQueue, Queue
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Generator, Iterator
     from pathlib import Path
 
 DATA = b"+\n"
@@ -210,6 +207,36 @@ def test_a_place_has_room_for_any_process_and_any_time() -> None:
     assert (9 * year >> queue._TICK_BITS << queue._PID_BITS) < 1 << 63
 
 
+def test_nobody_is_between_two_places_without_a_gap(path: Path) -> None:
+    with in_front(path) as first:
+        behind = queue_at(path)
+        behind._queue_up()
+        assert first._nobody_in(first._place, first._place)
+
+
+@pytest.mark.parametrize("times", [(1, 2), (2, 1)])
+def test_who_runs_is_seen_beside_who_is_stopped(
+    monkeypatch: pytest.MonkeyPatch, path: Path, times: tuple[int, int]
+) -> None:
+    """Whichever of them comes first, and whichever the system tells of first."""
+    ticks = iter([*times, 3])
+    monkeypatch.setattr(queue, "monotonic_ns", lambda: next(ticks) << queue._TICK_BITS)
+    before = [queue_at(path), queue_at(path)]
+    for each in before:
+        each._queue_up()
+    last = queue_at(path)
+    last._queue_up()
+    states: Iterator[bool] = iter(())
+
+    def is_stopped(_: int) -> bool:
+        return next(states)
+
+    monkeypatch.setattr(queue, "_is_stopped", is_stopped)
+    for others, first in (([True, False], False), ([True, True], True)):
+        states = iter(others)
+        assert last.take(DATA) == first
+
+
 # Who leaves.
 
 
@@ -320,170 +347,3 @@ def test_who_is_stopped_is_passed_over(path: Path) -> None:
 def test_who_is_gone_is_not_stopped() -> None:
     assert not queue._is_stopped(0)
     assert not queue._is_stopped(os.getpid())
-
-
-# Forks and signals.
-
-
-def test_a_child_does_not_keep_the_place_of_its_parent(tmp_path: Path) -> None:
-    lock = make_lock("machine", path=tmp_path / "the.lock", fair=True)
-    file = tmp_path / "the.lock.queue"
-    mine: Any = lock._mutex._queue
-    born, over = Signal(), Signal()
-
-    def child() -> None:
-        assert len(places(file)) == 1
-        born.set()
-        over.wait()
-
-    mine._queue_up()
-    living = Child(child)
-    born.wait()
-    mine.close()  # as when the parent dies
-    at_rest(file)
-    over.set()
-    living.join()
-
-
-@pytest.mark.filterwarnings("ignore:unclosed file")  # it may raise out of open()
-def test_a_handler_raises_at_every_point(tmp_path: Path) -> None:
-    def attempt(point: int, where: list[str]) -> None:
-        path = tmp_path / str(point)
-        mine = queue_at(path)
-        with in_front(path) as first:
-            assert not mine.take(DATA)
-            with suppress(Interrupted), interrupt_at(point, interrupt, where):
-                enter(mine, monotonic() + 0.001)
-            mine.unlock()  # as who waits for the lock does then
-            assert len(places(path)) == 1
-            first.release()
-            with suppress(Interrupted), interrupt_at(point, interrupt, where):
-                assert mine.take(DATA)
-                mine.release()
-            mine.unlock()
-            assert not places(path)
-
-    run_points(attempt, parks=False)
-
-
-# The file.
-
-
-def test_the_file_goes_or_is_replaced(path: Path) -> None:
-    """Who comes then meets those who come after it."""
-    mine = queue_at(path)
-    assert mine.take(DATA)
-    mine.release()
-    for replacement in (None, path.with_name("new")):
-        if replacement is None:
-            path.unlink()
-        else:
-            replacement.write_bytes(b"")
-            replacement.replace(path)
-        assert mine.take(DATA)
-        assert not queue_at(path).take(DATA)
-        mine.release()
-    at_rest(path)
-
-
-def test_planted(path: Path, tmp_path: Path) -> None:
-    target = tmp_path / "target"
-    target.write_bytes(b"precious")
-    path.symlink_to(target)
-    attempts: list[Callable[[Queue], object]] = [
-        Queue.empty,
-        lambda mine: mine.take(DATA),
-        enter,
-    ]
-    for attempt in attempts:
-        with pytest.raises(LockFileError, match="symbolic link"):
-            attempt(queue_at(path))
-    path.unlink()
-    path.write_bytes(b"precious")
-    for attempt in attempts[1:]:
-        with pytest.raises(LockFileError, match="not a lock file"):
-            attempt(queue_at(path))
-    assert path.read_bytes() == target.read_bytes() == b"precious"
-    path.unlink()
-    at_rest(path)
-
-
-@pytest.mark.parametrize("while_", ["asking", "coming", "waiting", "leaving"])
-def test_the_system_refuses(
-    monkeypatch: pytest.MonkeyPatch, path: Path, while_: str
-) -> None:
-    before = all_descriptors()
-    mine = queue_at(path)
-    calls: dict[str, tuple[Callable[[], Any], int]] = {
-        "asking": (mine.empty, 0),
-        "coming": (lambda: enter(mine), 0),
-        "waiting": (lambda: enter(mine), 1),
-        "leaving": (mine.release, 0),
-    }
-    call, fine = calls[while_]
-    if while_ == "leaving":
-        assert mine.take(DATA)
-    original: Callable[..., Any] = fcntl.fcntl
-    left = [fine]
-
-    def fail(*args: Any) -> Any:
-        left[0] -= 1
-        if left[0] < 0:
-            raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
-        return original(*args)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(fcntl, "fcntl", fail)
-        with pytest.raises(LockFileError, match="locks no files"):
-            call()
-    assert len(all_descriptors()) == len(before)
-    at_rest(path)
-
-
-def test_the_disk_is_full(monkeypatch: pytest.MonkeyPatch, path: Path) -> None:
-    """Nobody is told; those who wait look again by themselves."""
-
-    def fail(*_: object) -> int:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-    with in_front(path) as first:
-        mine = queue_at(path)
-        with in_thread(lambda: enter(mine)), monkeypatch.context() as patch:
-            waiting(path, 2)
-            patch.setattr(posix, "write", fail)
-            first.release()
-        mine.release()
-    at_rest(path)
-
-
-# Where there is no order to be had.
-
-
-@pytest.fixture
-def network(monkeypatch: pytest.MonkeyPatch) -> None:
-    def unseen(_: int) -> bool:
-        return True
-
-    monkeypatch.setattr(changes, "changes_unseen", unseen)
-
-
-@pytest.mark.usefixtures("network")
-def test_on_a_network(path: Path) -> None:
-    """It is locked as a whole, by who is in front."""
-    mine, first = queue_at(path), queue_at(path)
-    assert mine.empty()
-    assert first.take(DATA)
-    assert not mine.empty()
-    assert not mine.take(DATA)
-    assert not enter(mine, ONCE)
-    assert not enter(mine, monotonic() + 0.001)
-    with in_thread(lambda: enter(mine)):
-        until(lambda: mine._opened)
-        first.release()
-    assert not first.empty()
-    assert not places(path)
-    mine.unlock()
-    assert first.take(DATA)
-    first.release()
-    assert mine.empty()
-    in_child(mine.close)

@@ -126,7 +126,7 @@ class _Inotify:
         try:
             leads.extend(map(self._leading.acquire, (False,)))
             if leads[0] and not watch.told and self._poll.poll(timeout * 1000):
-                self._tell()
+                self._tell(watch)
         finally:
             if leads and leads[0]:
                 self._leading.release()
@@ -134,6 +134,8 @@ class _Inotify:
         return leads[0]
 
     def _let_others_look(self, watch: InotifyWatch) -> None:
+        if self._is_alone(watch):
+            return
         # All of them: the first may be on its way out, and not lead.
         with self._changing:
             others = [w for found in self._watches.values() for w in found]
@@ -141,10 +143,21 @@ class _Inotify:
             if other is not watch:
                 other.ring()
 
-    def _tell(self) -> None:
+    def _is_alone(self, watch: InotifyWatch) -> bool:
+        """Say whether nobody else in this process watches anything.
+
+        Who is about to begin need not be told: it looks when it has begun.
+        """
+        watches = self._watches
+        return len(watches) == 1 and len(watches.get(watch.number, ())) == 1
+
+    def _tell(self, leader: InotifyWatch | None = None) -> None:
         try:
             data = os.read(self.descriptor, _ENOUGH)
         except BlockingIOError:
+            return
+        if leader is not None and self._is_alone(leader):
+            leader.told = True  # as most are: what else there is to it takes its time
             return
         told: set[int] = set()
         offset = 0
