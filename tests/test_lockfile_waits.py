@@ -74,7 +74,7 @@ def descriptors(lock: MachineLock) -> int:
 def watches() -> int:
     """Count the files that this process watches."""
     instance = inotify._the_instance
-    return 0 if instance is None else sum(map(len, instance._watches.values()))
+    return 0 if instance is None else sum(map(len, list(instance._watches.values())))
 
 
 def at_rest(lock: MachineLock) -> None:
