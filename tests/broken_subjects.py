@@ -221,6 +221,18 @@ FATAL = alone(fatal)
 LOCKED_IN_CHILDREN = alone(
     lambda: make_lock("thread"), forks=True, fresh_in_children=True
 )
+
+
+class Unread(NoLock):
+    """A pair of locks, of which that to read by lets everybody in."""
+
+    def __init__(self) -> None:
+        self.write = make_lock("thread")
+        self.read = NoLock()
+
+
+UNREAD = alone(Unread, read_write=True)
+UNREAD_BY_TASKS = alone(Unread, read_write=True, loops_at_a_time=1, threads=False)
 _ON_FILE: dict[str, Any] = {"shared": True, "on_file": True}
 NEVER_TOLD = alone(NeverTold, **_ON_FILE)
 ALWAYS_TOLD = alone(AlwaysTold, **_ON_FILE)

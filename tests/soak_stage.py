@@ -80,14 +80,17 @@ class Company:
 
     def __post_init__(self) -> None:
         self.board = EndingBoard(self.subject.room, self.ending)
+        self.readers: Any = None
         if self.lock is None:
             context = multiprocessing.get_context("spawn")
             folder = tempfile.mkdtemp()
             weakref.finalize(self, shutil.rmtree, folder)
-            self.lock = self.subject.made(context, Path(folder))
+            made = self.subject.made(context, Path(folder))
+            self.lock, self.readers = self.subject.sides(made)
         self.crew = Crew(
             subject=self.subject,
             lock=self.lock,
+            readers=self.readers,
             board=self.board,
             seed="tests",
             ends=float("inf"),

@@ -26,6 +26,8 @@ WRONG_RECORD = r"overlap: \d+ are inside, of 1 at the most|the check-sum is wron
         ("OVERLAPPING_TASKS", WRONG_RECORD),
         ("OVERLAPPING_PERMITS", r"overlap: \d are inside, of 2 at the most"),
         ("TEARING", "the check-sum is wrong|lost update: "),
+        ("UNREAD", f"{WRONG_RECORD}|somebody wrote while another read|to write while"),
+        ("UNREAD_BY_TASKS", "somebody wrote while another read|check-sum|to write whi"),
         ("GENEROUS", "more than 1 get in"),
         ("REFUSING", "it is free, but try_acquire\\(\\) is refused"),
         ("NOISY", "LookupError: not mine"),

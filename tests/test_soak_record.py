@@ -197,3 +197,54 @@ def test_a_child_of_the_dead_may_be_inside(board: Board) -> None:
     board.check_told()
     visit.close()
     board.check()
+
+
+# Readers.
+
+
+def test_readers_one_after_the_other_and_together(board: Board) -> None:
+    list(Row(board, 0).visit("with"))
+    looks = [Row(board, row).look("with") for row in (0, 1)]
+    step(*looks, *looks, *looks)
+    list(Row(board, 0).visit("with"))
+    list(Row(board, 2).look("async with"))
+    board.check()
+    assert board.entries() == {"with": 4, "async with": 1}
+
+
+def test_a_reader_finds_half_a_record(board: Board) -> None:
+    step(*[visit := Row(board, 0).visit("with")] * 2)
+    with pytest.raises(Violation, match="check-sum is wrong"):
+        next(Row(board, 1).look("with"))
+    visit.close()
+
+
+def test_a_reader_finds_somebody_who_writes(board: Board) -> None:
+    step(visit := Row(board, 0).visit("with"))
+    with pytest.raises(Violation, match=r"overlap: \[0\] are inside to write while"):
+        list(Row(board, 1).look("with"))
+    visit.close()
+
+
+@pytest.mark.parametrize("steps", [1, 4])
+def test_somebody_writes_while_another_reads(board: Board, steps: int) -> None:
+    look = Row(board, 1).look("with")
+    step(look)
+    visit = Row(board, 0).visit("with")
+    step(*[visit] * steps)
+    with pytest.raises(Violation, match="somebody wrote while another read"):
+        next(look)
+    visit.close()
+
+
+def test_a_reader_after_a_death(board: Board) -> None:
+    """It may find anything, and changes nothing: the next one who writes does."""
+    die_inside(board, 0, 2)
+    with pytest.raises(Violation, match="killed inside"):
+        next(Row(board, 1).look("with"))
+    list(Row(board, 1).look("with", told=True))
+    list(Row(board, 2).look("with", told=True))
+    list(Row(board, 1).visit("with", told=True))
+    list(Row(board, 2).look("with"))
+    board.check()
+    assert board.faults()["death told"] == 1

@@ -113,11 +113,14 @@ def _settle(stage: Stage, place: str) -> Crew:
         board.end()  # from now on nobody is killed, and leaves half a report
         stage.reports.put(text)
 
+    made = plan.subject.made(None, Path()) if stage.lock is None else stage.lock
+    lock, readers = plan.subject.sides(made)
     index = place.partition(".")[0]
     life = plan.cast[int(index)].life if index.isdigit() else None
     crew = Crew(
         subject=plan.subject,
-        lock=plan.subject.made(None, Path()) if stage.lock is None else stage.lock,
+        lock=lock,
+        readers=readers,
         board=board,
         seed=f"{plan.seed}/{place}",
         ends=monotonic() + (plan.seconds + stage.patience if life is None else life),

@@ -266,6 +266,34 @@ class Row:
         finally:
             self._set(_INSIDE, 0)
 
+    def look(self, colour: str, *, told: bool = False) -> Generator[None]:
+        """Read the record, and look whether it stays as it is; yields in between.
+
+        Args:
+            colour: By which one it came in.
+            told: Whether the lock says that the last one who wrote died inside.
+
+        Raises:
+            Violation: Somebody writes, or the record is not what it should be.
+        """
+        self._enter(colour)
+        board = self._board
+        seen = board.record()
+        if not told:
+            board.check_told()
+            count, last, chain, check = seen
+            if _digest(count, last, chain) != check:
+                raise Violation(_torn(count, last))
+        writers = board.rows_inside()
+        for _ in range(2):
+            yield
+            if board.record() != seen or board.rows_inside() != writers:
+                message = "overlap: somebody wrote while another read"
+                raise Violation(message)
+        if writers and not told:
+            message = f"overlap: {writers} are inside to write while another reads"
+            raise Violation(message)
+
     def _enter(self, colour: str) -> None:
         index = COLOURS.index(colour)
         since = self._board.times[self._number]

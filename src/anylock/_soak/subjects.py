@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from anylock import make_condition, make_lock, make_rlock, make_semaphore
+from anylock import make_condition, make_lock, make_rlock, make_rwlock, make_semaphore
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,6 +50,8 @@ class Subject:
     """Whether it is defined what a forked child may do with it."""
     fresh_in_children: bool = False
     """Whether it is as new in a forked child."""
+    read_write: bool = False
+    """Whether it is a pair of locks, to read by and to write by."""
     on_file: bool = False
     """Whether processes meet by its path, and it survives any of them: these may be
     killed, and who comes next is told by `abandoned`."""
@@ -58,6 +60,10 @@ class Subject:
     def room(self) -> int:
         """How many may be inside."""
         return self.permits or 1
+
+    def sides(self, made: Any) -> tuple[Any, Any]:
+        """Return the lock to write by, and that to read by, or None."""
+        return (made.write, made.read) if self.read_write else (made, None)
 
     def made(self, context: Any, folder: Path) -> Any:
         """Make one, for processes of that context, or in that folder, if so shared."""
@@ -108,7 +114,23 @@ def _family(kind: str, **traits: Any) -> list[Subject]:
             storm_beside_tasks=beside_tasks and not bounded,
         )
         members.append(semaphore)
+    if kind != "process":
+        members.append(_read_write(one_at_a_time))
     return members
+
+
+def _read_write(subject: Subject) -> Subject:
+    return replace(
+        subject,
+        label="read-write lock",
+        make=partial(make_rwlock, subject.kind),
+        read_write=True,
+        # On a file not, behind a task of that loop that was let in to read and sleeps.
+        blocks_loops=subject.kind == "thread",
+        storm=False,
+        storm_beside_tasks=False,
+        forks=subject.on_file,
+    )
 
 
 def _reset(subject: Subject) -> Subject:
@@ -137,13 +159,14 @@ _MACHINE = Subject(
 _THREAD = _family("thread", loops_at_a_time=2, forks=True)
 
 SUBJECTS: dict[str, list[Subject]] = {
-    "thread": [*_THREAD, *(_reset(one) for one in _THREAD if not one.waits)],
+    "thread": [*_THREAD, *(_reset(one) for one in _THREAD if one.forks)],
     "process": _family("process", loops_at_a_time=2, shared=True, forks=True),
     "machine": [
         _MACHINE,
         replace(
             _MACHINE, label="fair lock", make=partial(make_lock, "machine", fair=True)
         ),
+        _read_write(_MACHINE),
     ],
     "async": _family("async", loops_at_a_time=1, threads=False),
 }

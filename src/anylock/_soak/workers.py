@@ -6,6 +6,7 @@ import sys
 import traceback
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from random import Random
 from time import monotonic, sleep
 from typing import TYPE_CHECKING, Any
@@ -19,7 +20,7 @@ from anylock._soak.board import Row
 from anylock._soak.forks import fork_inside, fork_outside
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Coroutine
 
     from anylock._soak.board import Board
     from anylock._soak.subjects import Subject
@@ -34,6 +35,8 @@ class Crew:
 
     subject: Subject
     lock: Any
+    readers: Any
+    """The lock to read by, if there is one."""
     board: Board
     seed: str
     """What their choices are drawn from."""
@@ -89,6 +92,8 @@ class Worker:
                 fork_outside(self.crew, self.row).join()
                 self.row.suffers("fork")
             self.attempt("with", "hold", "try")
+            if self.crew.readers is not None:
+                self._attempt(self.crew.readers, self._look, "with", "hold", "try")
             if self._chance(0.1):
                 sleep(self.random.choice([0.0, 1e-3]))
 
@@ -97,6 +102,8 @@ class Worker:
         try:
             while not self.crew.over:
                 await self.attempt_in_task()
+                if self.crew.readers is not None:
+                    await self._attempt_in_task(self.crew.readers, self._look_as_task)
                 await checkpoint()
                 if not self.doomed and self._chance(0.1):
                     await self._odd_job()
@@ -127,19 +134,21 @@ class Worker:
 
     def attempt(self, *ways: str, waits: bool = True) -> None:
         """Come in as a thread does, by one of these ways, if that succeeds."""
-        lock = self.crew.lock
+        self._attempt(self.crew.lock, partial(self._inside, waits=waits), *ways)
+
+    def _attempt(self, lock: Any, inside: Callable[[], object], *ways: str) -> None:
         way = self.random.choice(ways)
         self.row.wants()
         try:
             if way == "with":
                 with lock:
-                    self._inside(waits=waits)
+                    inside()
             elif way == "hold":
                 with lock.hold(self._moment()):
-                    self._inside(waits=waits)
+                    inside()
             elif lock.try_acquire():
                 try:
-                    self._inside(waits=waits)
+                    inside()
                 finally:
                     lock.release()
         except LockTimeout:
@@ -149,7 +158,11 @@ class Worker:
 
     async def attempt_in_task(self) -> None:
         """Come in as a task does, by one way or the other, if that succeeds."""
-        lock = self.crew.lock
+        await self._attempt_in_task(self.crew.lock, self._inside_as_task)
+
+    async def _attempt_in_task(
+        self, lock: Any, inside: Callable[[], Coroutine[Any, Any, None]]
+    ) -> None:
         ways = ["async with", "hold"]
         ways += ["cancelled"] * (not self.doomed)
         # The way out of a condition knows if it was closed amid a wait; release() not.
@@ -159,19 +172,19 @@ class Worker:
         try:
             if way == "async with":
                 async with lock:
-                    await self._inside_as_task()
+                    await inside()
             elif way == "hold":
                 async with lock.hold(self._moment()):
-                    await self._inside_as_task()
+                    await inside()
             elif way == "cancelled":
                 with anyio.move_on_after(self._moment()) as scope:
                     async with lock:
-                        await self._inside_as_task()
+                        await inside()
                 if scope.cancelled_caught:
                     self.row.suffers("cancellation")
             elif lock.try_acquire():
                 try:
-                    await self._inside_after_try()
+                    await self._inside_after_try(lock)
                 finally:
                     lock.release()
         except LockTimeout:
@@ -214,16 +227,32 @@ class Worker:
                 await self._visit_as_task()
         self._maybe_fork_inside()
 
-    async def _inside_after_try(self) -> None:
+    async def _inside_after_try(self, lock: Any) -> None:
         # Nobody knows which task that was. So if it waited here, a `with` in its own
         # thread would end neither by the lock nor by an error.
-        if self.crew.subject.blocks_loops:
+        if lock is self.crew.readers:
+            self._look()
+        elif self.crew.subject.blocks_loops:
             self._inside(waits=False)
         else:
             await self._inside_as_task()
 
     async def _visit_as_task(self) -> None:
         with closing(self.row.visit("async with", told=self.crew.told)) as steps:
+            for _ in steps:
+                if not self.doomed and self._chance(0.2):
+                    await anyio.sleep(self.random.choice([0.0, 0.0, 1e-4]))
+
+    def _look(self) -> None:
+        told = self.crew.subject.on_file and self.crew.readers.abandoned
+        with closing(self.row.look("with", told=told)) as steps:
+            for _ in steps:
+                if self._chance(0.05):
+                    sleep(self.random.choice([0.0, 1e-4]))
+
+    async def _look_as_task(self) -> None:
+        told = self.crew.subject.on_file and self.crew.readers.abandoned
+        with closing(self.row.look("async with", told=told)) as steps:
             for _ in steps:
                 if not self.doomed and self._chance(0.2):
                     await anyio.sleep(self.random.choice([0.0, 0.0, 1e-4]))
