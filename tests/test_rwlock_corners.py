@@ -43,6 +43,12 @@ def test_a_witness_that_is_made_to_leave(monkeypatch: pytest.MonkeyPatch) -> Non
         monkeypatch.setattr(Inside, "put", leave_first)
         with lock.read.hold(PATIENCE):
             assert wrote.is_set()
+            with in_thread(write):
+                until(lambda: passage_of(lock).arriving)
+                assert lock.read.try_acquire()  # it is known to read
+                lock.read.release()
+                lock.read.release()
+            lock.read.acquire()
     assert_at_rest(lock)
 
 

@@ -84,6 +84,21 @@ def test_a_newcomer_passes_over_a_closed_loop() -> None:
         assert_at_rest(lock)
 
 
+def test_somebody_waits_behind_a_writer_when_its_loop_is_closed() -> None:
+    """Whoever comes could take it away; here nobody comes, but the reader leaves."""
+    lock = make_rwlock("thread")
+    lock.read.acquire()
+    loop = asyncio.new_event_loop()
+    task: Any = loop.create_task(enter(lock.write))
+    loop.run_until_complete(until_in_task(lambda: waiting(lock) == 1))
+    with in_thread(lambda: use(lock.read)):
+        until(lambda: passage_of(lock).first.locked())
+        loop.close()
+        lock.read.release()
+    task._log_destroy_pending = False
+    assert_at_rest(lock)
+
+
 def test_a_woken_writer_whose_loop_is_closed() -> None:
     """It was told that the readers have left, and will never know."""
     lock = make_rwlock("thread")

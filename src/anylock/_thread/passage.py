@@ -58,7 +58,10 @@ class ThreadPassage(Passage):
         me = here()
         key = self.readers.next_key(me)
         try:
-            return self.try_read(me) or self._read_in_turn(me, key, timeout)
+            if self.try_read(me):
+                return True
+            key = self.readers.next_key(me)  # it may have been made to leave meanwhile
+            return self._read_in_turn(me, key, timeout)
         except BaseException:
             self.back_off(key)
             raise
