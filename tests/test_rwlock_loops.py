@@ -92,7 +92,7 @@ def test_somebody_waits_behind_a_writer_when_its_loop_is_closed() -> None:
     task: Any = loop.create_task(enter(lock.write))
     loop.run_until_complete(until_in_task(lambda: waiting(lock) == 1))
     with in_thread(lambda: use(lock.read)):
-        until(lambda: passage_of(lock).first.locked())
+        until(passage_of(lock).first.locked)
         loop.close()
         lock.read.release()
     task._log_destroy_pending = False
