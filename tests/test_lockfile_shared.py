@@ -12,7 +12,6 @@ import types
 from functools import partial
 from typing import TYPE_CHECKING
 
-import anyio
 import pytest
 
 from anylock import (
@@ -21,7 +20,6 @@ from anylock import (
     LockNotHeldError,
     LockTimeout,
     MachineLock,
-    WouldDeadlock,
     make_lock,
 )
 from anylock._machine import inotify
@@ -31,7 +29,7 @@ from anylock._machine.shared import ReadEntrance
 from anylock.testing import check_lock
 from backends import TRIO, require, run
 from lockfiles import all_descriptors
-from staging import PATIENCE, all_done, in_thread, until, until_in_task
+from staging import PATIENCE, in_thread, until, until_in_task
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -78,12 +76,6 @@ async def enter(lock: Lock) -> None:
 def idle(rw: MachineRWLock) -> bool:
     bridges = [rw.read._bridge, rw.write._bridge]
     return not any(bridge and (bridge._helping or bridge.busy) for bridge in bridges)
-
-
-def descriptors(rw: MachineRWLock) -> int:
-    """Count those of the lock's files, and of inotify."""
-    ours = (rw.path, "anon_inode:inotify")
-    return sum(target.startswith(ours) for target in all_descriptors())
 
 
 def at_rest(rw: MachineRWLock) -> None:
@@ -379,176 +371,4 @@ def test_who_reads_may_read_again(backend: Backend, rw: MachineRWLock) -> None:
         rw.read.release()
         writer.join(PATIENCE)
         rw.read.acquire()
-    at_rest(rw)
-
-
-def test_would_deadlock(backend: Backend, rw: MachineRWLock) -> None:
-    def refused(lock: Lock, says: str) -> None:
-        with pytest.raises(WouldDeadlock, match=says), lock:
-            pass
-        with pytest.raises(WouldDeadlock, match=says), lock.hold():
-            pass
-        assert not lock.try_acquire()
-        with pytest.raises(LockTimeout), lock.hold(0.001):
-            pass
-
-    async def refused_task(lock: Lock, says: str) -> None:
-        for entering in (lock, lock.hold()):
-            with pytest.raises(WouldDeadlock, match=says):
-                async with entering:
-                    pass
-        for timeout in (0, 0.001):
-            with pytest.raises(LockTimeout):
-                async with lock.hold(timeout):
-                    pass
-
-    async def main() -> None:
-        async with rw.read:
-            await refused_task(rw.write, "this task reads")
-            refused(rw.write, "a task of this thread's event loop reads")
-            async with rw.read:
-                refused(rw.write, "a task of this thread's event loop reads")
-        async with rw.write:
-            await refused_task(rw.read, "this task writes")
-            refused(rw.read, "a task of this thread's event loop writes")
-            with in_thread(lambda: time_out(rw.read)):
-                pass
-        # The others of the loop may wait: this task will leave.
-        await rw.read.__aenter__()
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(enter, rw.write)
-            await until_in_task(lambda: waits(rw))
-            rw.read.release()
-
-    with rw.read:
-        refused(rw.write, "this thread reads")
-        with rw.read:
-            refused(rw.write, "this thread reads")
-    with rw.write:
-        refused(rw.read, "this thread writes")
-    run(backend, main)
-    at_rest(rw)
-
-
-# Waits that end.
-
-
-def test_waits_that_end_leave_nothing(backend: Backend, rw: MachineRWLock) -> None:
-    """Hundreds that run out of time, and hundreds that are cancelled, on each side."""
-    other = stranger_to(rw)
-
-    locks: list[Lock] = [*[rw.read] * MANY, *[rw.write] * MANY]
-
-    async def give_up(lock: Lock) -> None:
-        with pytest.raises(LockTimeout):
-            async with lock.hold(0.01):
-                pass
-
-    async def main() -> None:
-        await all_done(*[partial(give_up, lock) for lock in locks])
-        async with anyio.create_task_group() as tasks:
-            for lock in locks:
-                tasks.start_soon(enter, lock)
-            await until_in_task(lambda: both_queued(rw))
-            tasks.cancel_scope.cancel()
-
-    for lock in (rw.read, rw.write):
-        hold(lock)
-    with other.write:
-        time_out(rw.read)
-        assert not rw.write.acquire(timeout=0.001)
-        before = descriptors(rw), threading.active_count()
-        run(backend, main)
-        for _ in range(20):
-            assert not rw.read.acquire(timeout=0.001)
-            assert not rw.write.acquire(timeout=0.001)
-        until(lambda: idle(rw))
-        assert (descriptors(rw), threading.active_count()) == before
-    at_rest(rw)
-
-
-def both_queued(rw: MachineRWLock) -> bool:
-    bridges = rw.read._bridge, rw.write._bridge
-    return all(bridge is not None and len(bridge._queue) == MANY for bridge in bridges)
-
-
-def test_a_cancelled_writer_frees_the_readers_behind_it(
-    backend: Backend, rw: MachineRWLock
-) -> None:
-    other, came = stranger_to(rw), threading.Event()
-    behind = stranger_to(rw)
-
-    def read() -> None:
-        with behind.read:
-            came.set()
-
-    async def main() -> None:
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(enter, rw.write)
-            await until_in_task(lambda: waits(rw))
-            with in_thread(read):
-                await until_in_task(behind.read._mutex._gate.locked)
-                assert not came.is_set()
-                tasks.cancel_scope.cancel()
-                with anyio.CancelScope(shield=True):
-                    await until_in_task(came.is_set)
-
-    with other.read:
-        run(backend, main)
-    at_rest(rw)
-
-
-def test_tasks_come_in_together(backend: Backend, rw: MachineRWLock) -> None:
-    """Many that waited; the writer that held them up is another process."""
-    other = stranger_to(rw)
-    inside = 0
-
-    async def read() -> None:
-        nonlocal inside
-        async with rw.read:
-            inside += 1
-            await until_in_task(lambda: inside == 100)
-
-    async def main() -> None:
-        other.write.acquire()
-        async with anyio.create_task_group() as tasks:
-            for _ in range(100):
-                tasks.start_soon(read)
-            await until_in_task(
-                lambda: bool(rw.read._bridge and rw.read._bridge._queue)
-            )
-            other.write.release()
-
-    run(backend, main)
-    assert inside == 100
-    at_rest(rw)
-
-
-def test_a_thread_waits_beside_tasks(backend: Backend, rw: MachineRWLock) -> None:
-    other = stranger_to(rw)
-
-    async def main() -> None:
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(enter, rw.read)
-            await until_in_task(lambda: waits(rw))
-            with in_thread(lambda: time_out(rw.read)):
-                pass
-            tasks.start_soon(anyio.to_thread.run_sync, hold, rw.read)
-            tasks.start_soon(anyio.to_thread.run_sync, with_, rw.read)
-            other.write.release()
-
-    other.write.acquire()
-    run(backend, main)
-    at_rest(rw)
-
-
-def test_a_task_that_is_closed_at_its_checkpoint(rw: MachineRWLock) -> None:
-    async def main() -> None:
-        entering = rw.read.__aenter__()
-        entering.send(None)
-        assert rw.read.locked()
-        entering.close()
-        assert not rw.read.locked()
-
-    run(TRIO, main)
     at_rest(rw)

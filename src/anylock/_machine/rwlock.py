@@ -11,6 +11,13 @@ from anylock._inside import here
 from anylock._machine.lock import MachineLock, OnFile
 from anylock._machine.lockfile import State
 from anylock._machine.mutex import mutex_of
+from anylock._machine.rounds import (
+    acquire_in_rounds,
+    is_had,
+    is_here,
+    stops_tasks_of,
+    task_inside,
+)
 from anylock._machine.shared import ReadEntrance, entrance_of
 from anylock._parking import this_thread
 
@@ -20,10 +27,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
-    from anylock._bridge.lock import Holder
-    from anylock._machine.lock import Mutex
     from anylock._machine.record import LockHolder
-    from anylock._parking import Waiter
 
 
 class MachineRWLock:
@@ -133,12 +137,14 @@ class MachineWriteLock(MachineLock):
                 event loop does.
             LockFileError: The lock file cannot be opened or written.
         """
-        self._refuse_readers()
-        return super().__enter__()
+        self._acquire(True, -1)
+        return self
 
     def _acquire(self, blocking: bool, timeout: float) -> bool:  # noqa: FBT001 - as in threading
         if blocking and timeout == -1:
             self._refuse_readers()
+        if blocking and stops_tasks_of(self._entrance) and not is_had(self._mutex):
+            return acquire_in_rounds(super()._acquire, self._entrance, timeout)
         return super()._acquire(blocking, timeout)
 
     def _refuse_readers(self) -> None:
@@ -226,7 +232,7 @@ class MachineReadLock(OnFile[ReadEntrance]):
         if timeout == -1:
             self._refuse_thread()
         try:
-            if not super()._acquire(blocking, timeout):
+            if not self._acquire_entrance(timeout):
                 return False
             entrance.read(actor, entrance.release)
         except BaseException:
@@ -235,11 +241,17 @@ class MachineReadLock(OnFile[ReadEntrance]):
             raise
         return True
 
+    def _acquire_entrance(self, timeout: float) -> bool:
+        acquire = super()._acquire
+        if stops_tasks_of(self._writer) and not is_had(self._writer):
+            return acquire_in_rounds(acquire, self._writer, timeout)
+        return acquire(True, timeout)
+
     def _refuse_thread(self) -> None:
         writer = self._writer
         if writer.owner is this_thread.marker:
             raise WouldDeadlock("this thread writes", "release it first", self._name)
-        task = _task_inside(writer)
+        task = task_inside(writer)
         if (
             task is not None
             and task.thread is this_thread.marker
@@ -272,7 +284,7 @@ class MachineReadLock(OnFile[ReadEntrance]):
                     entrance.leave(actor)
                     raise
             return True
-        if timeout is None and _is_here(_task_inside(self._writer)):
+        if timeout is None and is_here(task_inside(self._writer)):
             raise WouldDeadlock("this task writes", "release it first", self._name)
         # The waiting itself begins with a try, and makes the checkpoint.
         try:
@@ -280,7 +292,7 @@ class MachineReadLock(OnFile[ReadEntrance]):
                 return False
             entrance.read(actor, self._release)
         except BaseException:
-            if _is_here(_task_inside(entrance)):
+            if is_here(task_inside(entrance)):
                 self._release()
             raise
         return True
@@ -323,22 +335,6 @@ class MachineReadLock(OnFile[ReadEntrance]):
         state = "read" if self._mutex.readers else "not read here"
         label = "" if self._name is None else f"name={self._name!r} "
         return f"<{state} anylock.MachineReadLock object {label}path={self._path!r}>"
-
-
-def _task_inside(mutex: Mutex) -> Holder | Waiter | None:
-    """Return the task of this process that has it, if it is one."""
-    bridge = mutex.bridge
-    holder = None if bridge is None else bridge.holder
-    if bridge is None or holder is None or not bridge.of_this_process:
-        return None
-    return holder if holder.resumed else None
-
-
-def _is_here(task: Holder | Waiter | None) -> bool:
-    """Say whether that task is running here."""
-    return task is not None and _parking.same_actor(
-        task.actor, _parking.current_actor()
-    )
 
 
 def _arrived(cls: Any, name: str | None, path: str) -> Any:
