@@ -11,7 +11,6 @@ import pytest
 from anylock import LockNotHeldError, _blocking, _parking, make_rwlock
 from anylock._inside import Inside
 from anylock._thread import passage
-from interruptions import interrupt_at, run_points
 from readers import KINDS, RWKind, assert_at_rest, crew_of, passage_of, waiting
 from staging import PATIENCE, enter, in_thread, until, until_in_task, use
 
@@ -189,32 +188,21 @@ def test_try_acquire_passes_over_a_writer_that_is_gone(side: str) -> None:
     assert_at_rest(lock)
 
 
-def test_a_signal_handler_that_raises_a_key_error() -> None:
-    """It could be taken for what tells that nobody is inside."""
-
-    def handler() -> None:
-        raise KeyError
-
-    def attempt(point: int, where: list[str]) -> None:
-        lock = make_rwlock("thread")
-        for half in (lock.read, lock.write):
-            half.acquire()
-            with in_thread(lock.read.try_acquire):  # one more, perhaps
-                pass
-            readers = len(passage_of(lock).readers)
-            try:
-                with interrupt_at(point, handler, where):
-                    half.__exit__(None, None, None)
-            except KeyError:
-                if point == 1:
-                    half.release()
-            left = len(passage_of(lock).readers)
-            assert left == readers - (half is lock.read)
-            for _ in range(left):
-                lock.read.release()
-        assert_at_rest(lock)
-
-    run_points(attempt, parks=False)
+def test_a_reader_is_collected_with_the_lock_it_waits_for() -> None:
+    """All of them are garbage; nobody is left to be told."""
+    lock = make_rwlock("async")
+    turnstile = passage_of(lock).turnstile
+    lock.write.try_acquire()
+    waiting_to_read = enter(lock.read)
+    loop = asyncio.new_event_loop()
+    task: Any = loop.create_task(waiting_to_read)
+    loop.run_until_complete(until_in_task(lambda: waiting(lock) == 1))
+    lock.write.release()
+    turnstile.passage = lambda: None
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        loop.run_until_complete(task)
+    loop.close()
 
 
 def test_a_release_too_many_meets_somebody_who_comes(

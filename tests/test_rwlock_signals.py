@@ -148,6 +148,41 @@ def test_on_the_way_out(side: SideName, waits: bool) -> None:  # noqa: FBT001
 
 
 @sides
+@pytest.mark.parametrize("error", [Interrupted, KeyError])
+@pytest.mark.parametrize("whose", ["twice", "of another thread"])
+def test_on_the_way_out_of_others(
+    side: SideName, whose: str, error: type[Exception]
+) -> None:
+    """A `KeyError` could be taken for what tells that nobody is inside."""
+
+    def handler() -> None:
+        raise error
+
+    def attempt(point: int, where: list[str]) -> None:
+        lock = make_rwlock("thread")
+        half: Any = getattr(lock, side)
+        again = whose == "twice" and side == "read"
+        for _ in range(1 + again):
+            if whose == "twice":
+                half.acquire()
+            else:
+                with in_thread(half.acquire):
+                    pass
+        try:
+            with interrupt_at(point, handler, where):
+                half.__exit__(None, None, None)
+        except error:
+            if point == 1:
+                half.release()
+        if again:
+            assert len(passage_of(lock).readers) == 1
+            half.release()
+        assert_at_rest(lock)
+
+    run_points(attempt, parks=False)
+
+
+@sides
 @pytest.mark.timeout(method="thread")  # the other method needs the same timer
 def test_storm_of_signals(side: SideName) -> None:
     lock = make_rwlock("thread")

@@ -149,7 +149,8 @@ def test_many_readers_try_at_once_and_all_get_in() -> None:
     assert_at_rest(lock)
 
 
-def test_a_reader_that_backs_off_tells_who_has_seen_it() -> None:
+@pytest.mark.parametrize("way", ["try", "with"])
+def test_a_reader_that_backs_off_tells_who_has_seen_it(way: str) -> None:
     """A writer came after it had looked, and waits for it."""
     lock = make_rwlock("thread")
     passage = passage_of(lock)
@@ -180,8 +181,12 @@ def test_a_reader_that_backs_off_tells_who_has_seen_it() -> None:
 
     with ExitStack() as threads:
         passage.turnstile = Look()
-        assert not lock.read.try_acquire()
-        assert writing.wait(PATIENCE)
+        if way == "try":
+            assert not lock.read.try_acquire()
+            assert writing.wait(PATIENCE)
+        else:
+            with lock.read:
+                assert writing.is_set()
         passage.turnstile = turnstile
     assert_at_rest(lock)
 

@@ -46,9 +46,8 @@ def here() -> Hashable:
     if loop is None:
         return this_thread.marker
     actor = _parking.asyncio_actor()
-    if ACTORS_ARE_SNAPSHOTS:
-        actor = actor.get(loop)
-    return actor or this_thread.marker
+    task = actor.get(loop) if ACTORS_ARE_SNAPSHOTS else actor
+    return task or this_thread.marker
 
 
 def key_of(actor: Any) -> Hashable:

@@ -141,7 +141,7 @@ class _Side:
         Raises:
             WouldDeadlock: It would wait for ever for this very thread, or a task of it.
         """
-        return self._enter_within(None)
+        raise NotImplementedError
 
     def __exit__(
         self,
