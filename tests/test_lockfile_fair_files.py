@@ -185,16 +185,22 @@ def test_the_disk_is_full(monkeypatch: pytest.MonkeyPatch, path: Path) -> None:
 # Where there is no order to be had.
 
 
-@pytest.fixture
-def network(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(params=["network", "system"])
+def unordered(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     def unseen(_: int) -> bool:
         return True
 
-    monkeypatch.setattr(changes, "changes_unseen", unseen)
+    def fail(*_: object) -> bytes:
+        raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+
+    if request.param == "network":
+        monkeypatch.setattr(changes, "changes_unseen", unseen)
+    else:
+        monkeypatch.setattr(fcntl, "fcntl", fail)
 
 
-@pytest.mark.usefixtures("network")
-def test_on_a_network(path: Path) -> None:
+@pytest.mark.usefixtures("unordered")
+def test_without_an_order(path: Path) -> None:
     """It is locked as a whole, by who is in front."""
     mine, first = queue_at(path), queue_at(path)
     assert mine.empty()
@@ -207,7 +213,6 @@ def test_on_a_network(path: Path) -> None:
         until(lambda: mine._opened)
         first.release()
     assert not first.empty()
-    assert not places(path)
     mine.unlock()
     assert first.take(DATA)
     first.release()

@@ -33,6 +33,7 @@ best: type[Queue] = Queue
 """The best kind of queue that this system has."""
 
 if sys.platform == "linux":
+    import errno
     import fcntl
     import os
     import struct
@@ -73,8 +74,11 @@ if sys.platform == "linux":
         def open(self) -> int:
             """Open the file if it is not; return its descriptor."""
             if self._descriptor < 0:
+                descriptor = super().open()
                 # Another machine has another clock.
-                self._ordered = not changes.changes_unseen(super().open())
+                self._ordered = not changes.changes_unseen(
+                    descriptor
+                ) and _has_such_locks(descriptor)
             return self._descriptor
 
         def close(self) -> None:
@@ -191,6 +195,14 @@ if sys.platform == "linux":
                 self._place = -1
                 with suppress(OSError):  # the disk may be full; they look themselves
                     posix.write(self._descriptor, FREE, 0)
+
+    def _has_such_locks(descriptor: int) -> bool:
+        """Say whether this is a true Linux, and not what only looks like one."""
+        try:
+            fcntl.fcntl(descriptor, fcntl.F_OFD_GETLK, _ANYBODY)
+        except OSError as error:
+            return error.errno != errno.EINVAL
+        return True
 
     def _is_stopped(pid: int) -> bool:
         try:
