@@ -215,7 +215,11 @@ def main() -> None:
         for module, suites in CONFIG["modules"].items():
             if options.modules and not any(part in module for part in options.modules):
                 continue
-            tests = [test for suite in suites for test in CONFIG["suites"][suite]]
+            tests = [
+                test
+                for suite in suites
+                for test in CONFIG["suites"].get(suite, [suite])
+            ]
             name = module.removeprefix("src/anylock/").replace("/", ".")
             source = Path(module).read_text()
             version = hashlib.sha256(source.encode()).hexdigest()[:8]
