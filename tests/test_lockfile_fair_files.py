@@ -142,8 +142,8 @@ def test_the_system_refuses(
     mine = queue_at(path)
     calls: dict[str, tuple[Callable[[], Any], int]] = {
         "asking": (mine.empty, 0),
-        "coming": (lambda: enter(mine), 0),
-        "waiting": (lambda: enter(mine), 1),
+        "coming": (lambda: enter(mine), 1),
+        "waiting": (lambda: enter(mine), 2),
         "leaving": (mine.release, 0),
     }
     call, fine = calls[while_]
