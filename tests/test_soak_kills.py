@@ -62,7 +62,7 @@ class Victim:
 
         def work() -> None:
             row = Row(self.board, 0)
-            row.arrives()
+            list(row.look("with"))  # it has arrived
             if holds:
                 self.lock.acquire()
             visit = row.visit("with")

@@ -84,7 +84,7 @@ class Board:
         return self.rows - self.column(_INSIDE).count(0)
 
     def at_work(self, process: int) -> bool:
-        """Say whether anybody has begun to work in that process."""
+        """Say whether anybody has been inside by that process."""
         return process in self.column(_PROCESS)
 
     def rows_inside(self) -> list[int]:
@@ -212,10 +212,6 @@ class Row:
         self._board = board
         self._number = number
 
-    def arrives(self) -> None:
-        """Note that the worker is at work in this process, which may be killed now."""
-        self._set(_PROCESS, os.getpid())
-
     def wants(self) -> None:
         """Note that the worker wants to be inside, from now on."""
         self._board.times[self._number] = monotonic()
@@ -303,6 +299,9 @@ class Row:
             self._board.times[place] = max(self._board.times[place], waited)
         self.gives_up()
         self._count(_COUNTS + index)
+        if not self._board.numbers[self._place(_PROCESS)]:
+            # From now on it may be killed. If it could be before, nobody might get in.
+            self._set(_PROCESS, os.getpid())
 
     def _update(self) -> Generator[None]:
         numbers = self._board.numbers

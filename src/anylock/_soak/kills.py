@@ -79,7 +79,7 @@ class Killer:
         at_work = {
             place: process.pid
             for place, process in running.items()
-            # One that is still starting would be killed again and again.
+            # One that is still starting might be killed again and again.
             if process.pid is not None and self._board.at_work(process.pid)
         }
         if not at_work:

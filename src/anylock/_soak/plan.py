@@ -123,7 +123,7 @@ def _draw(seed: str, subject: Subject, seconds: float) -> Plan:
     beside_tasks = _chance(random, 0.8)
     kills = None
     if subject.on_file and KILLS:
-        kills = random.choice([None, 0.1, 0.03, 0.01])
+        kills = random.choice([None, 0.03, 0.01, 0.01])
     if kills:
         # A handler that raises on the first line inside leaves, told and unheard.
         subject_there = replace(subject, storm=False, storm_beside_tasks=False)

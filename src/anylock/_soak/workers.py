@@ -82,7 +82,6 @@ class Worker:
         self.crew = crew
         self.doomed = doomed
         self.row = Row(crew.board, number)
-        self.row.arrives()
         self.random = Random(f"{crew.seed}/{number}")  # noqa: S311 - no secrets here
 
     def work(self) -> None:
