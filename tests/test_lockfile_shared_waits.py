@@ -80,7 +80,8 @@ def test_waits_that_end_leave_nothing(backend: Backend, rw: MachineRWLock) -> No
             assert not rw.read.acquire(timeout=0.001)
             assert not rw.write.acquire(timeout=0.001)
         until(lambda: idle(rw))
-        assert (descriptors(rw), threading.active_count()) == before
+        assert descriptors(rw) == before[0]
+        assert threading.active_count() <= before[1]  # one of before may have ended
     at_rest(rw)
 
 
