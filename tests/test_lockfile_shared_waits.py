@@ -6,7 +6,7 @@ import os
 import struct
 import threading
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
@@ -120,14 +120,19 @@ def test_tasks_come_in_together(backend: Backend, rw: MachineRWLock) -> None:
     """Many that waited; the writer that held them up is another process."""
     other = stranger_to(rw)
     inside = 0
+    all_in: Any = None
 
     async def read() -> None:
         nonlocal inside
         async with rw.read:
             inside += 1
-            await until_in_task(lambda: inside == 100)
+            if inside == 100:
+                all_in.set()
+            await all_in.wait()  # idle, or the helper thread would not get the GIL
 
     async def main() -> None:
+        nonlocal all_in
+        all_in = anyio.Event()
         other.write.acquire()
         async with anyio.create_task_group() as tasks:
             for _ in range(100):

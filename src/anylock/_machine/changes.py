@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from contextlib import suppress
 from typing import Protocol
 
 from anylock._machine.polling import Polling
@@ -56,9 +55,15 @@ def block(descriptor: int) -> bool:
     if sys.platform != "win32":
         if sys.platform == "linux" and changes_unseen(descriptor):
             return False
-        with suppress(OSError):  # whoever tries again is told why
+        try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
-            return True
+        except OSError as error:
+            # A signal handler may raise one as well, as `TimeoutError` is.
+            traceback = error.__traceback__
+            if traceback is not None and traceback.tb_next is not None:
+                raise
+            return False  # whoever tries again is told why
+        return True
     return False
 
 

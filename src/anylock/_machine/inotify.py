@@ -166,12 +166,18 @@ class _Inotify:
             told.add(number)
             offset += _EVENT.size + length
         with self._changing:
-            for number, watches in list(self._watches.items()):
-                if number in told or -1 in told:  # -1: some were lost
-                    for watch in watches:
-                        watch.told = True
-                        watch.ring()
-                    self._drop_if_unused(number)
+            self._ring_all(told)
+
+    def _ring_all(self, told: set[int]) -> None:
+        # A function of its own: from Python 3.12 on, the jump back to the head of a
+        # loop may be left out of the `with` around it. A signal handler that raises at
+        # that very jump would leave the lock of that locked.
+        for number, watches in list(self._watches.items()):
+            if number in told or -1 in told:  # -1: some were lost
+                for watch in watches:
+                    watch.told = True
+                    watch.ring()
+                self._drop_if_unused(number)
 
 
 _the_instance: _Inotify | None = None

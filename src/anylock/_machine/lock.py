@@ -18,6 +18,7 @@ from anylock._machine.names import path_of
 from anylock._parking import this_thread
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import TracebackType
 
     from typing_extensions import Self
@@ -39,6 +40,10 @@ class Mutex(Protocol):
 
     def acquire_for_tasks(self, blocking: bool = True, timeout: float = -1) -> bool:  # noqa: FBT001, FBT002 - likewise
         """Acquire it for somebody who signs later."""
+        ...
+
+    def acquire_while(self, awaited: Callable[[], bool]) -> bool:
+        """Do the same as long as tasks wait, without losing the place in a queue."""
         ...
 
     def sign(self, by_thread: bool) -> None:  # noqa: FBT001 - one of two
@@ -205,9 +210,9 @@ class OnFile(Bridged["LockBridge"], Generic[M]):
         self._mutex.bridge = bridge
 
     def _new_bridge(self) -> LockBridge:
-        from anylock._bridge.lock import LockBridge  # noqa: PLC0415 - when a task comes
+        from anylock._machine.bridge import MachineBridge  # noqa: PLC0415 - when a task comes
 
-        return LockBridge(self._mutex.acquire_for_tasks, self._mutex.release)
+        return MachineBridge(self._mutex)
 
     def _make_bridge(self) -> LockBridge:
         bridge = super()._make_bridge()

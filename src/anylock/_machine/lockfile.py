@@ -9,11 +9,14 @@ import sys
 from contextlib import suppress
 from enum import Enum
 from time import monotonic
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from anylock._errors import LockFileError
 from anylock._machine import record
 from anylock._machine.changes import watch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 if sys.platform == "win32":
     from anylock._machine import windows as system
@@ -31,6 +34,9 @@ _identity_at, _read, _try_lock, _try_share, _unlock, _write = (
 
 SHORTEST = 0.001
 """Seconds until the first look, if nothing is told; each time it is twice as long."""
+
+SLICE = 0.1
+"""Seconds until the next look whether anybody still waits for who waits for others."""
 
 ONCE = 0.0
 """A deadline that is over: try, and do not wait."""
@@ -58,6 +64,7 @@ class LockFile:
         "__weakref__",
         "_descriptor",
         "_identity",
+        "_left",
         "_opened",
         "abandoned",
         "path",
@@ -70,6 +77,8 @@ class LockFile:
         self.path = path
         self._descriptor = -1
         self._identity = (0, 0)
+        self._left = b""
+        """The mark to leave in the place of ours; none if ours is not there."""
         self._opened = 0
         """How often, because descriptors are used again."""
         self.abandoned = False
@@ -89,6 +98,7 @@ class LockFile:
         """Close the file, which unlocks it unless a forked child has it too."""
         with _opening:
             descriptor, self._descriptor = self._descriptor, -1
+            self._left = b""
             if descriptor >= 0:
                 os.close(descriptor)
 
@@ -112,6 +122,9 @@ class LockFile:
                 if _identity_at(self.path) == self._identity:
                     beginning = self._beginning(descriptor)
                     if not self.shared:
+                        # Who is interrupted, or finds nobody to be let in, leaves it
+                        # as it was: a death is told to the next who comes in.
+                        self._left = beginning[:1] or record.FREE
                         _write(descriptor, data, 0)
                     elif not beginning:  # now, as a full disk is to be told now
                         _write(descriptor, record.FREE, 0)
@@ -139,12 +152,18 @@ class LockFile:
         with suppress(OSError):
             self.close()
 
-    def wait_and_take(self, data: bytes, deadline: float | None) -> bool:
+    def wait_and_take(
+        self,
+        data: bytes,
+        deadline: float | None,
+        awaited: Callable[[], bool] | None = None,
+    ) -> bool:
         """Wait until the file is ours, and write that.
 
         Args:
             data: What to write.
             deadline: By `monotonic`; None waits for ever, `ONCE` does not wait.
+            awaited: Asked now and then whether to wait on.
         """
         while deadline != ONCE:
             opened = self._opened
@@ -160,6 +179,10 @@ class LockFile:
                         left = min(pause, deadline - monotonic())
                         if left <= 0:
                             return False
+                    if awaited is not None:
+                        if not awaited():
+                            return False
+                        left = min(left, SLICE)
                     told = watching.wait(left)
                     pause = SHORTEST if told else min(2 * pause, watching.longest)
             finally:
@@ -177,26 +200,33 @@ class LockFile:
         except OSError as error:
             raise system.explained(error, self.path) from None
 
-    def release(self) -> None:
+    def release(self, *, entered: bool = True) -> None:
         """Take the mark away, unless it is shared, and unlock the file.
 
         The order tells of a death inside. Those who wait are woken by the first of
         these; if they are faster than the second they look again.
+
+        Args:
+            entered: Whether anybody was inside, and may have asked for `abandoned`.
         """
-        mark = record.HELD if self.shared and self.abandoned else record.FREE
+        if entered or not self._left:
+            keep = self.shared and self.abandoned
+            self._left = record.HELD if keep else record.FREE
         try:
-            try:
-                _write(self._descriptor, mark, 0)
-            finally:
-                _unlock(self._descriptor)
+            self.unlock()
         except OSError as error:
             self._give_up()
             raise system.explained(error, self.path) from None
 
     def unlock(self) -> None:
-        """Unlock the file as it is, in case it is locked; nobody is told."""
+        """Unlock the file in case it is locked, as if we had never been there."""
         if self._descriptor >= 0:
-            _unlock(self._descriptor)
+            mark, self._left = self._left, b""
+            try:
+                if mark:
+                    _write(self._descriptor, mark, 0)
+            finally:
+                _unlock(self._descriptor)
 
     def in_place(self) -> bool:
         """Say whether the open file is the one at the path still."""

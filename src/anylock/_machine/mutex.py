@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Any
 from anylock._errors import WouldDeadlock
 from anylock._machine import queue, record
 from anylock._machine.changes import block
-from anylock._machine.lockfile import ONCE, LockFile
+from anylock._machine.lockfile import ONCE, SLICE, LockFile
 from anylock._parking import this_thread
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from anylock._bridge.lock import LockBridge
     from anylock._parking import ThreadMarker
 
@@ -45,10 +47,21 @@ class FileMutex:
         """The thread that holds it; None if a task does, or nobody here."""
         self.of_the_parent = False
         """Whether the process that forked this one held it then."""
+        self._entered = False
+        """Whether somebody is inside, and not only a helper thread, or a task that was
+        granted it and has not run."""
 
     def acquire_for_tasks(self, blocking: bool = True, timeout: float = -1) -> bool:  # noqa: FBT001, FBT002 - threading's signature
         """Acquire it as `threading.Lock.acquire` does, for somebody who signs later."""
         return self.acquire(blocking, timeout, signed=False)
+
+    def acquire_while(self, awaited: Callable[[], bool]) -> bool:
+        """Acquire it for tasks, as long as they wait.
+
+        All that time it keeps its place in the queue. To come back for it every now and
+        then, as bridges do for other locks, is to be overtaken by all other processes.
+        """
+        return self.acquire(signed=False, awaited=awaited)
 
     def acquire(
         self,
@@ -56,6 +69,7 @@ class FileMutex:
         timeout: float = -1,
         *,
         signed: bool = True,
+        awaited: Callable[[], bool] | None = None,
     ) -> bool:
         """Acquire it as `threading.Lock.acquire` does.
 
@@ -63,6 +77,7 @@ class FileMutex:
             blocking: False tries once.
             timeout: Seconds to wait at most; -1 waits for ever.
             signed: Whether it is for the thread that calls.
+            awaited: Asked now and then whether to wait on.
         """
         if signed:
             marker = this_thread.marker
@@ -78,8 +93,9 @@ class FileMutex:
                 passed[0]
                 and (self._queue is None or self._queue.empty())
                 and self.file.take(data)
-            ) or self._wait(passed, data, marker, timeout if blocking else 0):
+            ) or self._wait(passed, data, marker, timeout if blocking else 0, awaited):
                 self.owner = marker
+                self._entered = signed
                 _held[self] = None
                 self.held = True
                 return True
@@ -100,6 +116,7 @@ class FileMutex:
         data: bytes,
         marker: ThreadMarker | None,
         timeout: float,
+        awaited: Callable[[], bool] | None,
     ) -> bool:
         deadline = None if timeout < 0 else ONCE
         if timeout > 0:
@@ -112,25 +129,30 @@ class FileMutex:
                     "this thread holds it", "release it first", self.name
                 )
             passed.clear()
-            passed.extend(map(self._gate.acquire, (True,), (timeout,)))
+            pass_gate(self._gate, passed, timeout, awaited)
             if not passed[0]:
                 return False
         queue = self._queue
         if queue is None:
-            return self._take(data, deadline)
-        if not queue.wait_and_take(record.ANONYMOUS, deadline):
+            return self._take(data, deadline, awaited)
+        if not queue.wait_and_take(record.ANONYMOUS, deadline, awaited):
             return False
         try:
-            return self._take(data, deadline)
+            return self._take(data, deadline, awaited)
         finally:
             queue.release()
 
-    def _take(self, data: bytes, deadline: float | None) -> bool:
+    def _take(
+        self,
+        data: bytes,
+        deadline: float | None,
+        awaited: Callable[[], bool] | None,
+    ) -> bool:
         file = self.file
-        while deadline is None and block(file.open()):
+        while deadline is None and awaited is None and block(file.open()):
             if file.take(data):  # it is ours, if it is the one at the path
                 return True
-        return file.take(data) or file.wait_and_take(data, deadline)
+        return file.take(data) or file.wait_and_take(data, deadline, awaited)
 
     def sign(self, by_thread: bool) -> None:  # noqa: FBT001 - passed through
         """Note which thread holds the lock, or write into the file which task does."""
@@ -140,6 +162,7 @@ class FileMutex:
         else:
             self.owner = None
             self.file.write(self._signature.of_actor())
+        self._entered = True
 
     def release(self) -> None:
         """Release it, from any thread.
@@ -155,7 +178,7 @@ class FileMutex:
         self.owner = None
         del _held[self]
         try:
-            self.file.release()
+            self.file.release(entered=self._entered)
         except BaseException:
             self.file.unlock()
             raise
@@ -193,6 +216,21 @@ class FileMutex:
         self.of_the_parent = self.held
         self.held = self.file.abandoned = False
         self.owner = None
+
+
+def pass_gate(
+    gate: _thread.LockType,
+    passed: list[bool],
+    timeout: float,
+    awaited: Callable[[], bool] | None,
+) -> None:
+    """Acquire the gate; whether that is so is noted by C code."""
+    if awaited is None:
+        passed.extend(map(gate.acquire, (True,), (timeout,)))
+        return
+    while not any(passed) and awaited():
+        passed[:] = map(gate.acquire, (True,), (SLICE,))
+    passed.append(False)
 
 
 _ONCE = (False,)

@@ -9,10 +9,14 @@ from __future__ import annotations
 import sys
 from contextlib import suppress
 from time import monotonic_ns
+from typing import TYPE_CHECKING
 
 from anylock._machine import changes
 from anylock._machine.lockfile import ONCE, LockFile
 from anylock._machine.record import FREE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 class Queue(LockFile):
@@ -116,13 +120,18 @@ if sys.platform == "linux":
             self.unlock()
             return False
 
-        def wait_and_take(self, data: bytes, deadline: float | None) -> bool:
+        def wait_and_take(
+            self,
+            data: bytes,
+            deadline: float | None,
+            awaited: Callable[[], bool] | None = None,
+        ) -> bool:
             """Queue up until we are in front, or the time is over."""
             got = False
             try:
                 if deadline != ONCE and self._is_ordered():
                     self._queue_up()
-                got = super().wait_and_take(data, deadline)
+                got = super().wait_and_take(data, deadline, awaited)
             finally:
                 if not got:
                     self.unlock()
@@ -173,10 +182,10 @@ if sys.platform == "linux":
                 and self._nobody_in(place + pid, end)
             )
 
-        def release(self) -> None:
+        def release(self, *, entered: bool = True) -> None:
             """Leave the queue, and tell the others."""
             if self._place < 0:
-                super().release()
+                super().release(entered=entered)
                 return
             try:
                 self.unlock()

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from anylock._inside import Inside
 from anylock._machine import queue, record
 from anylock._machine.lockfile import ONCE, LockFile
+from anylock._machine.mutex import pass_gate
 from anylock._parking import this_thread
 
 if TYPE_CHECKING:
@@ -92,6 +93,8 @@ class ReadEntrance:
         self._share = Share(path, self._changing)
         self._entered = self._share
         """The one that is kept for who has the entrance."""
+        self._pins: int = 0
+        """How many are amid coming in: this thread, and the handlers in its middle."""
         self._gate = _thread.allocate_lock()
         self._queue = queue.best(f"{path}.queue")
         # To be asked by those who do not wait, while another thread may wait.
@@ -142,18 +145,28 @@ class ReadEntrance:
         # there is neither between what is to happen as a whole.
         share: Share | None = None
         key: Hashable = None
+        pins: int | None = None
         try:
             with self._changing:
+                pins = self._pins
+                # A signal handler that enters and leaves amid this must not unlock what
+                # we have found: nobody is counted yet.
+                self._pins = pins + 1
                 share = find(actor)
                 if share is not None:
                     key = self.readers.next_key(actor)
                     self.readers.put(key, share)
                     share.readers += 1
                     _reading.add(self)
+                self._pins = pins
+                if share is None and not pins:
+                    self._share.unlock_if_unnoted()
             if then is not None:
                 then()
         except BaseException:
             with self._changing:
+                if pins is not None:
+                    self._pins = pins
                 if share is None:
                     self._share.unlock_if_unnoted()
                 elif key in self.readers:
@@ -182,7 +195,8 @@ class ReadEntrance:
     def _left(self, share: Share) -> None:
         share.readers -= 1
         try:
-            share.unlock_if_unused()
+            if not self._pins:
+                share.unlock_if_unused()
         finally:
             if not self.readers:
                 _reading.discard(self)
@@ -193,12 +207,21 @@ class ReadEntrance:
         """Acquire it as `threading.Lock.acquire` does, for somebody who signs later."""
         return self.acquire(blocking, timeout, signed=False)
 
+    def acquire_while(self, awaited: Callable[[], bool]) -> bool:
+        """Acquire it for tasks, as long as they wait.
+
+        All that time it keeps its place in the queue. To come back for it every now and
+        then, as bridges do for other locks, is to be overtaken by all other processes.
+        """
+        return self.acquire(signed=False, awaited=awaited)
+
     def acquire(
         self,
         blocking: bool = True,  # noqa: FBT001, FBT002 - threading's signature
         timeout: float = -1,
         *,
         signed: bool = True,
+        awaited: Callable[[], bool] | None = None,
     ) -> bool:
         """Acquire it as `threading.Lock.acquire` does.
 
@@ -206,6 +229,7 @@ class ReadEntrance:
             blocking: False tries once.
             timeout: Seconds to wait at most; -1 waits for ever.
             signed: Whether it is for the thread that calls.
+            awaited: Asked now and then whether to wait on.
         """
         marker = this_thread.marker if signed else None
         deadline = None if blocking and timeout < 0 else ONCE
@@ -214,8 +238,11 @@ class ReadEntrance:
         # Noted by C code, as a signal handler may raise after any call.
         passed: list[bool] = []
         try:
-            passed.extend(map(self._gate.acquire, (blocking,), (timeout,)))
-            if passed[0] and self._wait(deadline):
+            if blocking:
+                pass_gate(self._gate, passed, timeout, awaited)
+            else:
+                passed.extend(map(self._gate.acquire, (False,)))
+            if passed[0] and self._wait(deadline, awaited):
                 self.owner = marker
                 return True
         except BaseException:
@@ -226,13 +253,13 @@ class ReadEntrance:
             self._gate.release()
         return False
 
-    def _wait(self, deadline: float | None) -> bool:
-        if not _take(self._queue, deadline):
+    def _wait(self, deadline: float | None, awaited: Callable[[], bool] | None) -> bool:
+        if not _take(self._queue, deadline, awaited):
             return False
         try:
             with self._changing:
                 self._entered = self._joinable()
-            return _take(self._entered, deadline)
+            return _take(self._entered, deadline, awaited)
         finally:
             self._queue.release()
 
@@ -269,12 +296,16 @@ class ReadEntrance:
         self._changing = _thread.RLock()
         self._share = self._entered = Share(self.path, self._changing)
         self._gate = _thread.allocate_lock()
+        self._pins = 0
         self.of_the_parent += len(shares)
         self.owner = None
 
 
-def _take(file: LockFile, deadline: float | None) -> bool:
-    return file.take(record.ANONYMOUS) or file.wait_and_take(record.ANONYMOUS, deadline)
+def _take(
+    file: LockFile, deadline: float | None, awaited: Callable[[], bool] | None
+) -> bool:
+    data = record.ANONYMOUS
+    return file.take(data) or file.wait_and_take(data, deadline, awaited)
 
 
 _entrances: weakref.WeakValueDictionary[str, ReadEntrance] = (

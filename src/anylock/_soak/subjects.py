@@ -149,8 +149,8 @@ _MACHINE = Subject(
     shared=True,
     blocks_loops=True,
     # docs/machine.md: "A signal handler that raises".
-    storm=False,
-    storm_beside_tasks=False,
+    storm=hasattr(signal, "setitimer") and sys.version_info >= (3, 11),
+    storm_beside_tasks=hasattr(signal, "setitimer") and sys.version_info >= (3, 11),
     storm_on_way_out=False,
     forks=True,
     on_file=True,
