@@ -10,6 +10,7 @@ import pytest
 
 from anylock import LockNotHeldError, _blocking, _parking, make_rwlock
 from anylock._inside import Inside
+from anylock._rwlock import Passage
 from anylock._thread import passage
 from readers import KINDS, RWKind, assert_at_rest, crew_of, passage_of, waiting
 from staging import PATIENCE, enter, in_thread, until, until_in_task, use
@@ -24,22 +25,22 @@ def test_a_witness_that_is_made_to_leave(monkeypatch: pytest.MonkeyPatch) -> Non
     """Somebody else leaves in its name, just when it is about to enter again."""
     lock = make_rwlock("thread")
     lock.read.acquire()
-    put = Inside[None].put
+    join = Passage.join
     wrote = threading.Event()
 
     def write() -> None:
         with lock.write:
             wrote.set()
 
-    def leave_first(inside: Inside[None], key: Hashable, value: None) -> None:
+    def leave_first(passage: Passage, me: Hashable, witness: Hashable) -> bool:
         monkeypatch.undo()
         with in_thread(lock.read.release):  # in another thread
             pass
-        put(inside, key, value)
+        return join(passage, me, witness)
 
     with in_thread(write):
         until(lambda: passage_of(lock).arriving)
-        monkeypatch.setattr(Inside, "put", leave_first)
+        monkeypatch.setattr(Passage, "join", leave_first)
         with lock.read.hold(PATIENCE):
             assert wrote.is_set()
             with in_thread(write):

@@ -23,6 +23,12 @@ V = TypeVar("V")
 _modules = sys.modules
 
 _NOBODY = (None,)
+LOOKS: Any = None, None
+"""What an object that stands for somebody who only looks is put with.
+
+It is none of the keys of who is inside: who leaves for others would take that, and a
+signal handler that comes meanwhile would take its own thread for one that is inside.
+"""
 
 
 class NobodyInside(KeyError):  # noqa: N818 - says what is so
@@ -30,6 +36,11 @@ class NobodyInside(KeyError):  # noqa: N818 - says what is so
 
     It has a class of its own because a signal handler may raise a `KeyError`.
     """
+
+
+def _has_ended(actor: Any) -> bool:
+    """Say whether it is a task of asyncio that has ended, as those of `wait_for`."""
+    return bool(getattr(actor, "done", bool)())
 
 
 def here() -> Hashable:
@@ -62,7 +73,8 @@ def key_of(actor: Any) -> Hashable:
 class Inside(Generic[V]):
     """The threads and tasks that are inside, with something for each of them.
 
-    Who comes again has one more pair of parentheses around its key each time.
+    Who comes again is there with the number of times. Who only looks whether it may
+    come in is there as an object of its own, which nobody leaves for.
     """
 
     __slots__ = ("__weakref__", "keys")
@@ -72,7 +84,10 @@ class Inside(Generic[V]):
         """Who is inside, with its thread; for those that are in a hurry."""
 
     def __bool__(self) -> bool:
-        return bool(self.keys)
+        # A copy is made under the lock that the dict has where there is no GIL. So who
+        # has noted something and looks here comes before who is noted here and looks
+        # there, or after it.
+        return bool(self.keys.copy())
 
     def __len__(self) -> int:
         return len(self.keys)
@@ -86,9 +101,10 @@ class Inside(Generic[V]):
 
     def next_key(self, actor: Hashable) -> Hashable:
         """Return what the actor, which runs here, would be put under by `add`."""
-        key = actor
+        key, times = actor, 0
         while key in self.keys:
-            key = (key,)
+            times += 1
+            key = actor, times
         return key
 
     def put(self, key: Hashable, value: V) -> None:
@@ -117,9 +133,10 @@ class Inside(Generic[V]):
         Raises:
             NobodyInside: Nobody is.
         """
-        key = actor
-        while (deeper := (key,)) in self.keys:
-            key = deeper
+        key, times = actor, 1
+        while (again := (actor, times)) in self.keys:
+            key = again
+            times += 1
         try:
             found = self.keys[key]
             # From here until it is in the list there is no point at which a signal
@@ -130,7 +147,8 @@ class Inside(Generic[V]):
             if popped:
                 raise
         while not popped:
-            others = list(self.keys)
+            others = [key for key in list(self.keys) if type(key) is not object]
+            others.sort(key=_has_ended)  # the last of those, if there are any
             if not others:
                 raise NobodyInside
             popped.extend(filter(None, map(self.keys.pop, others[-1:], _NOBODY)))
@@ -145,11 +163,16 @@ class Inside(Generic[V]):
 
     def actors(self) -> list[Hashable]:
         """Return those that are inside, each of them once."""
-        return [key for key in list(self.keys) if type(key) is not tuple]
+        return [key for key in list(self.keys) if type(key) not in {tuple, object}]
 
     def of_this_thread(self) -> bool:
         """Say whether this thread is inside, or a task of its event loop."""
         return self.witness() is not None
+
+    def forget_who_looks(self) -> None:
+        """Forget those that were about to come in, in a forked child."""
+        for key in [key for key in self.keys if type(key) is object]:
+            del self.keys[key]
 
     def clear(self) -> list[V]:
         """Forget all, in a forked child; return what was noted for them."""

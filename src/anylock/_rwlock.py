@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from anylock import _parking
 from anylock._errors import WouldDeadlock
-from anylock._inside import Inside
+from anylock._inside import LOOKS, Inside
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Hashable
@@ -55,12 +55,19 @@ class Passage:
         Nobody can write as long as the witness is there, not even who waits for the
         turnstile or for us. If somebody else made it leave just now, it was no witness.
         """
-        key = self.readers.next_key(me)
-        self.readers.put(key, None)
-        if witness in self.readers:
-            return True
-        self.back_off(key)
-        return False
+        readers = self.readers
+        joined = False
+        look = object()
+        try:
+            readers.keys[look] = LOOKS
+            if witness in readers:
+                readers.add(me, None)
+                joined = True
+        finally:
+            readers.keys.pop(look, None)
+            if not joined:
+                self.wake()
+        return joined
 
     def try_read(self, me: Hashable) -> bool:
         """Read if nobody is in the turnstile, or if the same actor reads already."""
@@ -69,11 +76,18 @@ class Passage:
             return self.join(me, me)
         if self.turnstile.locked():
             return False
-        readers.put(me, None)
-        if not self.turnstile.locked():
-            return True
-        self.back_off(me)
-        return False
+        entered = False
+        look = object()
+        try:
+            readers.keys[look] = LOOKS
+            if not self.turnstile.locked():
+                readers.add(me, None)
+                entered = True
+        finally:
+            readers.keys.pop(look, None)
+            if not entered:
+                self.wake()
+        return entered
 
     def back_off(self, key: Hashable) -> None:
         """Do not read after all; whoever has seen us is told."""
@@ -177,6 +191,11 @@ class Passage:
         if timeout is None:
             self.refuse_writer(me)
         self.pass_over_the_gone()
+        if timeout == 0 and self.readers:
+            # Others, who try to read, are not to meet us in the turnstile.
+            if _parking.in_trio():
+                await _parking.trio_lowlevel.checkpoint()
+            return False
         while await enter(timeout):
             drained = not self.readers or await self._drained(deadline)
             if drained:

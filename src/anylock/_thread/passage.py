@@ -48,6 +48,7 @@ class ThreadPassage(Passage):
         if self._resets:
             self.readers.clear()
             self.writer.clear()
+        self.readers.forget_who_looks()
         if not self.writer:  # whoever was in the turnstile was on the way in
             self.turnstile._at_fork_reinit()  # noqa: SLF001 - ours
 
@@ -55,6 +56,8 @@ class ThreadPassage(Passage):
 
     def read(self, timeout: float | None) -> bool:
         """Block this thread until it may read; False when the time is over."""
+        if self.arriving:
+            self.pass_over_the_gone()
         me = here()
         key = self.readers.next_key(me)
         try:
@@ -69,7 +72,6 @@ class ThreadPassage(Passage):
     def _read_in_turn(self, me: Hashable, key: Hashable, timeout: float | None) -> bool:
         if timeout == 0:
             return False
-        self.pass_over_the_gone()
         # Nobody of this thread can leave while it waits, nor can a writer that waits
         # for them get in.
         witness = self.readers.witness()
@@ -113,12 +115,11 @@ class ThreadPassage(Passage):
         entered: list[bool] = []
         writes = False
         try:
-            if not self.first.locked():
+            if self._may_try_to_write(timeout):
                 entered.extend(map(turnstile.acquire, _ONCE))
             if not (entered and entered[0]):
                 if timeout == 0:
                     return False
-                self.pass_over_the_gone()
                 if timeout is None:
                     self._refuse_beside_writer(me)
                     self._refuse_beside_readers(me)
@@ -135,6 +136,12 @@ class ThreadPassage(Passage):
             if not writes and entered and entered[0]:
                 turnstile.__exit__(None, None, None)
         return True
+
+    def _may_try_to_write(self, timeout: float | None) -> bool:
+        if self.arriving:
+            self.pass_over_the_gone()
+        # Others, who try to read, are not to meet in the turnstile who only tries.
+        return not (self.first.locked() or (timeout == 0 and self.readers))
 
     def _take_over(self) -> bool:
         """Take the turnstile from a task that cannot run while this thread waits."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, NoReturn
 from anylock import _parking
 from anylock._errors import LockNotHeldError
 from anylock._hold import TimedHold, checked_name
-from anylock._inside import NobodyInside, here
+from anylock._inside import LOOKS, NobodyInside, here
 from anylock._parking import this_thread
 from anylock._thread.lock import ThreadLock
 from anylock._thread.passage import ThreadPassage
@@ -236,13 +236,17 @@ class ThreadReadSide(_Side):
         me = here()
         if me in keys or locked():
             return passage.read(None)
+        look = object()  # as in `Passage.try_read`
         try:
-            keys[me] = this_thread.marker, None
+            keys[look] = LOOKS
             if not locked():
+                keys[me] = this_thread.marker, None
+                del keys[look]
                 return True
-            passage.back_off(me)
+            passage.back_off(look)
         except BaseException:
             passage.back_off(me)
+            passage.back_off(look)
             raise
         return passage.read(None)
 
@@ -260,7 +264,7 @@ class ThreadReadSide(_Side):
         left = False
         try:
             me = here()
-            if (me,) not in keys:
+            if (me, 1) not in keys:
                 try:
                     del keys[me]
                     # No signal handler runs before this, nor between an assignment
