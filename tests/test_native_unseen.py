@@ -6,6 +6,7 @@ Each of these was found by a change to the code that no other test noticed.
 from __future__ import annotations
 
 import asyncio
+import sys
 from contextlib import ExitStack
 from functools import partial
 from queue import Empty, SimpleQueue
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from anylock import make_lock, make_rlock, make_semaphore
+from anylock import WouldDeadlock, make_lock, make_rlock, make_semaphore
 from anylock._bridge.queue import SLICE
 from anylock._thread import semaphore
 from staging import PATIENCE, in_thread, until
@@ -38,6 +39,25 @@ def test_contextlib_leaves_it(make: Callable[[Any], Any], kind: LockKind) -> Non
         stack.enter_context(thing)
         assert thing.locked()
     assert not thing.locked()
+
+
+@bridged
+@pytest.mark.parametrize("make", [make_lock, make_semaphore])
+def test_whatever_is_true_may_stand_for_blocking(
+    make: Callable[[Any], Any], kind: LockKind
+) -> None:
+    """The C methods take that since Python 3.12; it must not get past the task."""
+    old = sys.version_info < (3, 12) and (kind, make) != ("thread", make_semaphore)
+
+    async def main() -> None:
+        thing = make(kind)
+        async with thing:
+            with pytest.raises(TypeError if old else WouldDeadlock):
+                thing.acquire("yes")
+            with pytest.raises(TypeError if old else WouldDeadlock):
+                thing.acquire(blocking="yes")
+
+    asyncio.run(main())
 
 
 @pytest.mark.parametrize("make", [make_lock, make_rlock])

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 family = pytest.mark.parametrize("make", [make_lock, make_rlock, make_semaphore])
 
 
-def test_whatever_is_true_may_stand_for_block() -> None:
+def test_whatever_is_true_lets_a_task_enter_again() -> None:
     """The C method takes that since Python 3.12; the task must not get past it."""
 
     async def main() -> None:

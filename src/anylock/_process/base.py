@@ -55,6 +55,8 @@ class BridgedSemLock(Bridged[B]):
         """
         if blocking is not None:
             block = blocking
+        if sys.version_info >= (3, 12):
+            block = bool(block)  # as the C method does, since then
         # Whatever is odd about the arguments, the C method shall say so.
         if self._bridge is not None and isinstance(block, int):  # pyright: ignore[reportUnnecessaryIsInstance]
             bridge = self._careful_bridge()

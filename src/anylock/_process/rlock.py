@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 import weakref
 from functools import partial
 from multiprocessing import synchronize
@@ -73,8 +72,6 @@ class CarefulProcessRLock(BridgedSemLock["RLockBridge"], synchronize.RLock):
                 for a thread that has ended.
         """
         _ = self._native_ways.enter  # to be asked by every thread; see there
-        if sys.version_info >= (3, 12):
-            block = bool(block)  # as the C method does, since then
         return super().acquire(block, timeout, blocking=blocking)
 
     def __enter__(self) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import _thread
+import sys
 from threading import TIMEOUT_MAX
 from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
@@ -49,6 +50,8 @@ class CarefulThreadLock(Bridged["LockBridge"]):
             OverflowError: As in `threading`: `timeout` is beyond
                 `threading.TIMEOUT_MAX`.
         """
+        if sys.version_info >= (3, 12):
+            blocking = bool(blocking)  # as the C method does, since then
         bridge = self._careful_bridge()
         # Whatever is odd about the arguments, the C method shall say so.
         if bridge is not None and isinstance(blocking, int):  # pyright: ignore[reportUnnecessaryIsInstance]
