@@ -240,11 +240,11 @@ def mutation(session: nox.Session) -> None:
 def benchmarks(session: nox.Session) -> None:
     """The benchmarks, in short unless they are given arguments of their own.
 
-    `core`, `family` or `machine` as the first one runs that alone, with those that
-    follow it; if none do, in full.
+    `core`, `family`, `rwlock` or `machine` as the first one runs that alone, with those
+    that follow it; if none do, in full.
     """
     session.install("-e", ".[trio]", *group("benchmarks"))
-    chosen, options = ["core", "family", "machine"], session.posargs
+    chosen, options = ["core", "family", "rwlock", "machine"], session.posargs
     if options and options[0] in chosen:
         chosen, options = options[:1], options[1:]
     elif not options:

@@ -258,7 +258,7 @@ class MachineLock(OnFile[FileMutex]):
         path: The lock file, in its stead. It is made if it is missing; its folder
             must exist, and nobody else should be able to write there.
         fair: Let those who wait queue up, so that a process that comes back at once
-            does not overtake them. It takes twice as long when nobody waits. All
+            does not overtake them. It takes 5 to 10 % longer when nobody waits. All
             who use the lock must say the same; those who differ do exclude each other.
 
     Raises:
