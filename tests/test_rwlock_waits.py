@@ -62,12 +62,18 @@ def test_a_cancelled_writer_lets_readers_in(
 
 @kinds
 @pytest.mark.parametrize("writer", ["thread", "asyncio", "trio"])
-def test_a_writer_whose_time_is_over_does(kind: RWKind, writer: str) -> None:
+def test_a_writer_whose_time_is_over_does(
+    kind: RWKind, writer: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 1000.0
+    for module in (_rwlock, passage):
+        monkeypatch.setattr(module, "monotonic", lambda: now)
     with crew_of(kind) as crew:
         holder, gives_up, behind = crew.task("R"), crew.actor(writer), crew.task("R2")
         crew.enter(holder, "read")
-        crew.wait(gives_up, "write", 0.2)
+        crew.wait(gives_up, "write", 0.01)  # and again, as long as the clock stands
         crew.wait(behind, "read")
+        now += 0.01
         assert crew.end(gives_up) == "refused"
         crew.got(behind)
 
