@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from anylock import LockTimeout, ThreadRWLock, make_rwlock
+from anylock import LockTimeout, ThreadRWLock, WouldDeadlock, make_rwlock
 from backends import Backend, run
 from children import in_child
 from readers import KINDS, RWKind, assert_at_rest, blocked_in_passage, passage_of
@@ -139,6 +139,49 @@ def test_a_handler_amid_a_look_may_read_and_leave(way: str) -> None:
     assert_at_rest(lock)
 
 
+@ways
+def test_a_handler_amid_a_look_may_read_and_stay(way: str) -> None:
+    """Both are inside then, and each of them leaves."""
+    lock = make_rwlock("thread")
+    Looks(lock, second=lock.read.acquire)
+    assert come(lock, way)
+    assert len(passage_of(lock).readers) == 2
+    lock.read.release()
+    assert lock.read.locked()
+    lock.read.release()
+    assert_at_rest(lock)
+
+
+@ways
+def test_a_handler_amid_a_look_does_not_wait_for_it(way: str) -> None:
+    """The look would not end before the handler does."""
+    lock = make_rwlock("thread")
+
+    def handle() -> None:
+        with pytest.raises(WouldDeadlock):
+            lock.write.acquire()
+
+    def read() -> None:
+        assert come(lock, way)
+
+    Looks(lock, second=handle)
+    with in_thread(read):
+        pass
+    lock.read.release()
+    assert_at_rest(lock)
+
+
+@ways
+def test_a_handler_amid_a_look_forks(way: str) -> None:
+    """The child goes on there, though it has forgotten who looked."""
+    lock = make_rwlock("thread")
+    Looks(lock, second=passage_of(lock)._at_fork_reinit)
+    assert come(lock, way)
+    assert len(passage_of(lock).readers) == 1
+    lock.read.release()
+    assert_at_rest(lock)
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
 @ways
 def test_a_child_is_forked_amid_a_look(way: str) -> None:
@@ -210,6 +253,30 @@ def test_one_reads_thousands_of_times(kind: RWKind) -> None:
         assert len(passage_of(lock).readers) == times
         for _ in range(times):
             await lock.read.__aexit__(None, None, None)
+
+    asyncio.run(main())
+    assert_at_rest(lock)
+
+
+@kinds
+def test_who_reads_twice_and_has_left_once_still_reads(kind: RWKind) -> None:
+    """So that it is not to wait behind a writer when it comes again."""
+    lock = make_rwlock(kind)
+
+    async def write() -> None:
+        async with lock.write:
+            pass
+
+    async def main() -> None:
+        await lock.read.__aenter__()
+        async with lock.read:
+            pass
+        writer = asyncio.create_task(write())
+        await until_in_task(lambda: passage_of(lock).arriving)
+        assert lock.read.try_acquire()
+        lock.read.release()
+        await lock.read.__aexit__(None, None, None)
+        await writer
 
     asyncio.run(main())
     assert_at_rest(lock)

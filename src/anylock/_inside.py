@@ -23,12 +23,6 @@ V = TypeVar("V")
 _modules = sys.modules
 
 _NOBODY = (None,)
-LOOKS: Any = None, None
-"""What an object that stands for somebody who only looks is put with.
-
-It is none of the keys of who is inside: who leaves for others would take that, and a
-signal handler that comes meanwhile would take its own thread for one that is inside.
-"""
 
 
 class NobodyInside(KeyError):  # noqa: N818 - says what is so
@@ -74,7 +68,8 @@ class Inside(Generic[V]):
     """The threads and tasks that are inside, with something for each of them.
 
     Who comes again is there with the number of times. Who only looks whether it may
-    come in is there as an object of its own, which nobody leaves for.
+    come in is there as an object of its own: who leaves for others would take any other
+    key, and a signal handler would take its own thread for one that is inside.
     """
 
     __slots__ = ("__weakref__", "keys")
@@ -157,7 +152,7 @@ class Inside(Generic[V]):
         """Return a key of this thread, or of a task of its event loop; else None."""
         marker = this_thread.marker
         for key, (thread, _) in list(self.keys.items()):
-            if thread is marker:
+            if thread is marker and type(key) is not object:
                 return key
         return None
 
@@ -166,8 +161,9 @@ class Inside(Generic[V]):
         return [key for key in list(self.keys) if type(key) not in {tuple, object}]
 
     def of_this_thread(self) -> bool:
-        """Say whether this thread is inside, or a task of its event loop."""
-        return self.witness() is not None
+        """Say whether this thread is inside, or looks, or a task of its event loop."""
+        marker = this_thread.marker
+        return any(thread is marker for thread, _ in list(self.keys.values()))
 
     def forget_who_looks(self) -> None:
         """Forget those that were about to come in, in a forked child."""

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from anylock import _parking
 from anylock._errors import WouldDeadlock
-from anylock._inside import LOOKS, Inside
+from anylock._inside import Inside
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Hashable
@@ -59,7 +59,7 @@ class Passage:
         joined = False
         look = object()
         try:
-            readers.keys[look] = LOOKS
+            readers.put(look, None)
             if witness in readers:
                 readers.add(me, None)
                 joined = True
@@ -79,7 +79,7 @@ class Passage:
         entered = False
         look = object()
         try:
-            readers.keys[look] = LOOKS
+            readers.put(look, None)
             if not self.turnstile.locked():
                 readers.add(me, None)
                 entered = True

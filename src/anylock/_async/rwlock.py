@@ -287,7 +287,7 @@ class AsyncReadSide(_Side):
         """Leave; never a checkpoint."""
         passage = self._passage
         me, keys = here(), passage.readers.keys
-        if me in keys and (me,) not in keys and not passage.arriving:
+        if me in keys and (me, 1) not in keys and not passage.arriving:
             del keys[me]
         else:
             passage.leave_read(me)

@@ -62,8 +62,9 @@ def block(descriptor: int) -> bool:
             traceback = error.__traceback__
             if traceback is not None and traceback.tb_next is not None:
                 raise
-            return False  # whoever tries again is told why
-        return True
+            # Otherwise whoever tries again is told why.
+        else:
+            return True
     return False
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, NoReturn
 from anylock import _parking
 from anylock._errors import LockNotHeldError
 from anylock._hold import TimedHold, checked_name
-from anylock._inside import LOOKS, NobodyInside, here
+from anylock._inside import NobodyInside, here
 from anylock._parking import this_thread
 from anylock._thread.lock import ThreadLock
 from anylock._thread.passage import ThreadPassage
@@ -238,10 +238,11 @@ class ThreadReadSide(_Side):
             return passage.read(None)
         look = object()  # as in `Passage.try_read`
         try:
-            keys[look] = LOOKS
-            if not locked():
-                keys[me] = this_thread.marker, None
-                del keys[look]
+            keys[look] = note = this_thread.marker, None
+            # Again, because a signal handler may have come in meanwhile.
+            if not locked() and me not in keys:
+                keys[me] = note
+                keys.pop(look, None)  # it may run in a child by now
                 return True
             passage.back_off(look)
         except BaseException:
