@@ -151,7 +151,7 @@ def kept_from(
             stack.enter_context(in_thread(partial(hold, lock)))
         stack.callback(holder.release)
         if where == "gate":
-            until(lambda: line_of(lock)._place >= 0)
+            until(lambda: places(Path(line_of(lock).path)))
         if where == "queue":
             front._queue_up()
             stack.callback(front.release)
