@@ -140,7 +140,8 @@ def expect_refusal(
 ) -> None:
     found = refusal(member, broken, library, made, **broken.options)
     if broken.found not in found:
-        # On a busy machine it may run out of patience before that is found.
+        # On a busy machine it may run out of patience before that is found, or not be
+        # seen by a rule that waits for it a moment.
         patient = {**broken.options, "patience": 10.0}
         found = refusal(member, broken, library, made, **patient)
     assert broken.found in found
@@ -149,23 +150,27 @@ def expect_refusal(
 def refusal(
     member: str, broken: BrokenLock, library: str, made: list[Any], **options: Any
 ) -> str:
-    """Return what is found to be wrong with it."""
+    """Return what is found to be wrong with it; nothing, if it passes."""
     rules = TABLES[member]
 
     def factory(*args: Any) -> Any:
         made.append(broken.factory(*args))
         return made[-1]
 
-    with pytest.raises(BrokenRule) as caught:
+    try:
         CHECKS[member](
             factory,
             backends=[library],
             without=set(rules) - {broken.rule},
             **options,
         )
-    assert caught.value.rule == broken.rule
-    assert rules[broken.rule] in str(caught.value)
-    return caught.value.found
+    except BrokenRule as error:
+        refused = error
+    else:
+        return ""  # a thread that does wrong may be too late for the rule to see it
+    assert refused.rule == broken.rule
+    assert rules[broken.rule] in str(refused)
+    return refused.found
 
 
 @pytest.mark.parametrize(("member", "broken"), ALL_BROKEN, ids=str)
