@@ -277,22 +277,32 @@ def test_the_helper_ends_before_the_process_does(
 # Handlers that read amid a way in to read.
 
 
-def test_a_handler_reads_at_every_point_of_the_way_in(tmp_path: Path) -> None:
-    """What was found to be free stays locked, though the handler leaves."""
+@pytest.mark.parametrize("state", ["new", "free", "waited for"])
+def test_a_handler_reads_at_every_point_of_the_way_in(
+    tmp_path: Path, state: str
+) -> None:
+    """What was found to be free stays locked, though the handler leaves.
+
+    Or does not get in, as somebody waits: then the way in is another.
+    """
 
     def attempt(point: int, where: list[str]) -> None:
         rw = MachineRWLock(path=tmp_path / str(point))
-        with rw.read:  # what is done once is not what this is about
-            pass
+        if state != "new":
+            with rw.read:
+                pass
+        somebody = with_somebody_waiting(rw)
+        somebody.over = state != "waited for"
 
         def handle() -> None:
             if rw.read.try_acquire():
                 rw.read.release()
 
         with interrupt_at(point, handle, where):
-            assert rw.read.try_acquire()
+            assert rw.read.acquire(timeout=PATIENCE)
         assert not stranger_to(rw).write.try_acquire()
         rw.read.release()
+        somebody.over = True
         at_rest(rw)
 
     run_points(attempt, parks=False)

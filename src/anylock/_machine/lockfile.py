@@ -89,7 +89,12 @@ class LockFile:
         if self._descriptor < 0:
             with _opening:
                 descriptor = system.open_file(self.path)
-                self._identity = system.identity(descriptor)
+                identity = system.identity(descriptor)
+                if self._descriptor >= 0:
+                    # A signal handler was faster, and may have locked what it opened.
+                    os.close(descriptor)
+                    return self._descriptor
+                self._identity = identity
                 self._descriptor = descriptor
                 self._opened += 1
         return self._descriptor

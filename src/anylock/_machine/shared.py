@@ -32,7 +32,7 @@ class Share(LockFile):
     All is done under the lock of its entrance.
     """
 
-    __slots__ = ("_changing", "entering", "readers")
+    __slots__ = ("_changing", "entering", "readers", "taking")
 
     shared: ClassVar[bool] = True
 
@@ -42,12 +42,19 @@ class Share(LockFile):
         self.readers = 0
         self.entering = False
         """Whether it is kept for who has the entrance, too."""
+        self.taking = False
+        """Whether that is being found out. A signal handler that comes meanwhile, and
+        does not get in or leaves, must not unlock what was found to be free."""
 
     def take(self, data: bytes) -> bool:
         """Join those who have it, or lock the file; it is kept for the entrance."""
         del data  # readers write nothing
         with self._changing:
-            self.entering = self.to_be_had()
+            self.taking = True
+            try:
+                self.entering = self.to_be_had()
+            finally:
+                self.taking = False
             return self.entering
 
     def to_be_had(self) -> bool:
@@ -58,12 +65,12 @@ class Share(LockFile):
 
     def unlock_if_unused(self) -> None:
         """Unlock the file if nobody has it any more, and tell those who wait."""
-        if not (self.readers or self.entering):
+        if not (self.readers or self.entering or self.taking):
             self.release()
 
     def unlock_if_unnoted(self) -> None:
         """Unlock the file in case that it was locked and nobody was counted."""
-        if not (self.readers or self.entering):
+        if not (self.readers or self.entering or self.taking):
             self.unlock()
 
 
