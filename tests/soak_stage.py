@@ -84,7 +84,8 @@ class Company:
         if self.lock is None:
             context = multiprocessing.get_context("spawn")
             folder = tempfile.mkdtemp()
-            weakref.finalize(self, shutil.rmtree, folder)
+            # A forked child that ends removes it as well.
+            weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
             made = self.subject.made(context, Path(folder))
             self.lock, self.readers = self.subject.sides(made)
         self.crew = Crew(

@@ -72,6 +72,7 @@ def test_a_child_does_not_keep_the_place_of_its_parent(tmp_path: Path) -> None:
     sys.version_info < (3, 11), reason="a handler may raise where nobody is told"
 )
 @pytest.mark.filterwarnings("ignore:unclosed file")  # it may raise out of open()
+@pytest.mark.usefixtures("_no_garbage_collection")
 def test_a_handler_raises_at_every_point(tmp_path: Path) -> None:
     def attempt(point: int, where: list[str]) -> None:
         path = tmp_path / str(point)

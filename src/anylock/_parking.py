@@ -34,7 +34,7 @@ class ThreadMarker:
     __slots__ = ("__weakref__", "parks_tasks")
 
     def __init__(self) -> None:
-        self.parks_tasks = False
+        self.parks_tasks: bool = False
         """Whether a task of this thread has ever waited for a lock: an event loop
         runs here, or is paused here."""
 

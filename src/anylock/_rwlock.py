@@ -40,8 +40,8 @@ class Passage:
     __slots__ = ("__weakref__", "arriving", "name", "readers", "turnstile", "writer")
 
     def __init__(self, turnstile: Any, name: str | None) -> None:
-        self.turnstile = turnstile
-        self.name = name
+        self.turnstile: Any = turnstile
+        self.name: str | None = name
         self.readers: Inside[None] = Inside()
         self.writer: Inside[Callable[..., object]] = Inside()
         """The writer, with its way out of the turnstile."""

@@ -106,6 +106,8 @@ def _settle(stage: Stage, place: str) -> Crew:
     asyncio.new_event_loop().close()
     # That there are other threads when a process forks is the point here.
     warnings.simplefilter("ignore", DeprecationWarning)
+    # A signal handler that raises as a fair lock has opened it, to see who is stopped.
+    warnings.filterwarnings("ignore", "unclosed file.*/proc/", ResourceWarning)
     if plan.switch_interval is not None:
         sys.setswitchinterval(plan.switch_interval)
 

@@ -36,7 +36,7 @@ class ThreadPassage(Passage):
 
     def __init__(self, turnstile: ThreadLock, name: str | None, resets: bool) -> None:  # noqa: FBT001
         super().__init__(turnstile, name)
-        self.first = _thread.allocate_lock()
+        self.first: _thread.LockType = _thread.allocate_lock()
         """Held by the first of the threads that wait for the turnstile, so that who
         has left it just now cannot enter it again before that is awake."""
         self._resets = resets
