@@ -307,7 +307,8 @@ def test_nobody_waits_in_a_child(backend: Backend, condition: ThreadCondition) -
             assert await condition.async_wait(PATIENCE)
 
     async def fork() -> None:
-        await until_in_task(lambda: waiting(condition) == 2)
+        # Who is about to wait still has the lock when it is known to wait.
+        await until_in_task(lambda: waiting(condition) == 2 and not condition.locked())
         in_child(child)
         async with condition:
             condition.notify_all()
