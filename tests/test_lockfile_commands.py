@@ -232,8 +232,15 @@ def test_what_is_typed_goes_to_all(
 
     assert not command._in_foreground()
     monkeypatch.setattr(command, "_in_foreground", lambda: True)
-    interrupt = "import os, signal; os.kill(os.getppid(), signal.SIGINT)"
-    assert run(lock, *PYTHON, interrupt) == 0
+    original = subprocess.Popen
+
+    def begin(command: list[str]) -> subprocess.Popen[bytes]:
+        begun = original(command)
+        signal.raise_signal(signal.SIGINT)
+        return begun
+
+    monkeypatch.setattr(subprocess, "Popen", begin)
+    assert run(lock, *PYTHON, "pass") == 0
 
 
 def test_the_list(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
