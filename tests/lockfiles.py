@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import pickle
 from contextlib import suppress
 from pathlib import Path
@@ -74,6 +75,7 @@ def descriptors(lock: MachineLock) -> int:
 
 def all_descriptors() -> list[str]:
     """Return what the descriptors of this process lead to."""
+    gc.collect()  # what earlier tests have left open may go at any time
     found: list[str] = []
     for entry in Path("/proc/self/fd").iterdir():
         with suppress(FileNotFoundError):  # that which lists them
