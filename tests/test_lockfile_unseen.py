@@ -6,12 +6,13 @@ import asyncio
 import errno
 import os
 import threading
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from anylock import LockFileError, WouldDeadlock, make_lock
+from anylock._bridge.lock import LockBridge
 from anylock._machine import inotify, lockfile, queue
 from children import in_child
 from interruptions import Interrupted, interrupt, interrupt_at, run_points
@@ -74,6 +75,38 @@ def test_who_cannot_sign_does_not_hold_it(
     asyncio.run(main())
     del lock._mutex.sign
     until(lambda: not lock.locked())  # the helper may be on its last lines
+    usable(lock)
+
+
+def test_a_thread_that_cannot_sign_does_not_hold_it(
+    lock: MachineLock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It waits for a task, and finds the disk full."""
+    mutex: Any = lock._mutex
+    block = LockBridge.block
+    blocks = threading.Event()
+
+    def block_and_tell(bridge: LockBridge, *arguments: Any) -> bool:
+        blocks.set()
+        return block(bridge, *arguments)
+
+    def sign(_: bool) -> None:  # noqa: FBT001
+        raise LockFileError(lock.path, "make room", errno.ENOSPC)
+
+    def wait() -> None:
+        with pytest.raises(LockFileError, match="make room"):
+            lock.acquire()
+
+    async def main() -> None:
+        async with lock:
+            monkeypatch.setattr(LockBridge, "block", block_and_tell)
+            mutex.sign = sign
+            waiting.enter_context(in_thread(wait))
+            assert blocks.wait(PATIENCE)
+
+    with ExitStack() as waiting:
+        asyncio.run(main())
+    del mutex.sign
     usable(lock)
 
 
