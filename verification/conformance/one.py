@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import faulthandler
-import gc
 import json
 import sys
 import unittest
@@ -20,27 +19,13 @@ LEFT_BEHIND = "(a thread or a process was left behind)"
 """In the place of a test, because CPython says so of all of them together."""
 
 
-class TidyResult(unittest.TextTestResult):
-    """A result that sees to the garbage of each test before the next one."""
-
-    def startTest(self, test: unittest.TestCase) -> None:  # noqa: N802 - unittest's name
-        """Collect the garbage of the last test, in this thread.
-
-        Up to Python 3.10 that of a test that failed waits for all threads to end. Where
-        a thread of the next test collects it, that waits for itself.
-        """
-        gc.collect()
-        super().startTest(test)
-
-
 def run(suite: Suite) -> dict[str, str]:
     """Run a suite; return of each test if it "passed", "failed" or was "skipped"."""
     case = suite.load()
     loader = unittest.defaultTestLoader
     outcomes = dict.fromkeys(loader.getTestCaseNames(case), "passed")
     tests = loader.loadTestsFromTestCase(case)
-    tidy: Any = TidyResult  # typeshed wants the exact arguments of its base
-    result = unittest.TextTestRunner(verbosity=2, resultclass=tidy).run(tests)
+    result = unittest.TextTestRunner(verbosity=2).run(tests)
     outcomes.update((name_of(test), "skipped") for test, _ in result.skipped)
     broken = [test for test, _ in (*result.failures, *result.errors)]
     broken += result.unexpectedSuccesses

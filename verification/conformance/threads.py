@@ -35,8 +35,26 @@ def case(suite: Suite) -> type[unittest.TestCase]:
     # One of them makes a lock for its condition, and takes it from there.
     lock = maker("ProcessLock" if suite.ours.startswith("Process") else "ThreadLock")
     lock_tests.threading = SimpleNamespace(**{**vars(threading), "Lock": lock})
+    keep_bunches(lock_tests)
     standard = suite.ours == "threading.Condition"
     make = standard_condition if standard else maker(suite.ours)
     makers = ("locktype", "condtype", "semtype")  # each class has one of these
     members: dict[str, Any] = dict.fromkeys(makers, staticmethod(make))
     return type(suite.theirs, (getattr(lock_tests, suite.theirs),), members)
+
+
+def keep_bunches(lock_tests: Any) -> None:
+    """Keep what these tests start their threads with, until the process ends.
+
+    Up to Python 3.10 a bunch of threads that a failed test leaves is garbage whose end
+    waits for all threads. Whichever thread has the last reference, or happens to
+    collect it, would wait for itself, half a minute of it amid a later test.
+    """
+    kept: list[Any] = []
+    start = lock_tests.Bunch.__init__
+
+    def keep_and_start(bunch: Any, *args: Any, **options: Any) -> None:
+        kept.append(bunch)
+        start(bunch, *args, **options)
+
+    lock_tests.Bunch.__init__ = keep_and_start
