@@ -97,7 +97,7 @@ def contend(lock: MachineLock, board: Board, number: int) -> None:
             board[phase] = LEAVING
         board[phase] = OUTSIDE
         if chance.random() < 0.1:
-            time.sleep(0.001)
+            time.sleep(0.001)  # so that some find nobody there
 
 
 def be_inside(lock: MachineLock, board: Board, updates: int, chance: Random) -> None:

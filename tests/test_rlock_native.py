@@ -295,7 +295,7 @@ def test_condition_has_the_lock_again_whatever_handlers_raise() -> None:
             # When nothing else is left to wait for but the lock.
             until(lambda: not condition._waiters)
             signal.pthread_kill(main, signal.SIGUSR1)
-            sleep(0.05)
+            sleep(0.05)  # time for a wait that could be broken into
 
     old = signal.signal(signal.SIGUSR1, strike)
     try:
