@@ -285,7 +285,7 @@ def test_a_thread_that_waits_for_itself() -> None:
         refused(lock.write, "this thread .* to read")
     with lock.write:
         refused(lock.read, "this thread .* to write")
-        refused(lock.write, "this thread .* to write")
+        refused(lock.write, "this thread .* to write; release it first")
     assert_at_rest(lock)
 
 

@@ -121,8 +121,8 @@ class ThreadPassage(Passage):
                 if timeout == 0:
                     return False
                 if timeout is None:
-                    self._refuse_beside_writer(me)
                     self._refuse_beside_readers(me)
+                    self._refuse_beside_writer(me)
                 if self._take_over():
                     return self._write_in_its_place(me, deadline)
                 entered.clear()
