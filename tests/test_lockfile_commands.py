@@ -272,15 +272,17 @@ def test_the_list_of_what_is_shared(
     with make_lock("machine", name="a"):
         pass
     (folder / "y.lock").write_bytes(b"precious")
+    (folder / "x.lock").mkdir()
     (folder / "z.lock").touch()
     with MachineRWLock("a").read, MachineRWLock(path=folder / "z.lock").write:
         (folder / "z.lock").write_bytes(b"+\n")
         assert main(["locks"]) == 0
         assert not make_lock("machine", name="a").try_acquire()
     lines = sorted(capsys.readouterr().out.splitlines())
-    assert lines[0] == "'a': held by who shares it"
-    assert lines[1].startswith("y.lock: the lock file ")
-    assert lines[2] == "z.lock: held"
+    assert lines[0] == "'a': held by readers"
+    assert lines[1] == "x.lock: Is a directory"
+    assert lines[2].startswith("y.lock: the lock file ")
+    assert lines[3] == "z.lock: held"
     assert main(["locks"]) == 0
     assert "'a': free\n" in capsys.readouterr().out
 

@@ -35,14 +35,22 @@ _PASSED_ON = ("SIGHUP", "SIGINT", "SIGQUIT", "SIGTERM", "SIGUSR1", "SIGUSR2")
 
 _RUN = """\
 Wait for a lock, run a command while it is held, and exit as the command does. Its
-processes do not inherit the lock: it is free when this program ends.
+processes do not inherit the lock: it is free when this program ends, even if it is
+killed and they go on.
 """
 
 _STATUS = """\
-Exit status: that of the command, 128 and the number of the signal that ended it, 75 if
-the lock was not free in time, 126 or 127 if there is no such command, 2 if the lock
-cannot be used.
+Exit status: that of the command, or 128 plus the number of the signal that ended it;
+75 if the lock was not free in time, 126 if the command cannot be executed, 127 if it is
+not found, 2 if the lock cannot be used, 130 after Ctrl-C while waiting.
 """
+
+_LIST = """\
+List the named machine locks of this user, and who holds them. Locks that were made with
+a path are not among them.
+"""
+
+_LIST_STATUS = "Exit status: 0, or 2 if the folder of the locks cannot be used."
 
 
 def add_run(commands: Any) -> None:
@@ -62,11 +70,15 @@ def add_run(commands: Any) -> None:
         metavar="S",
         help="seconds to wait at most; 0 tries once (default: for ever)",
     )
-    parser.add_argument("--fair", action="store_true", help="queue up behind others")
+    parser.add_argument(
+        "--fair",
+        action="store_true",
+        help="come in the order of arrival, among others who say so",
+    )
     parser.add_argument(
         "--shared",
         action="store_true",
-        help="beside others who share it, to read; who writes leaves this out",
+        help="hold it beside others who do, to read; without this, it is held alone",
     )
     parser.add_argument(
         "command",
@@ -82,7 +94,8 @@ def add_locks(commands: Any) -> None:
     parser: argparse.ArgumentParser = commands.add_parser(
         "locks",
         help="list the named machine locks of this user, and who holds them",
-        description="List the named machine locks of this user, and who holds them.",
+        description=_LIST,
+        epilog=_LIST_STATUS,
     )
     parser.set_defaults(run=_list)
 
@@ -195,8 +208,13 @@ def _list(_options: argparse.Namespace) -> int:
     except (ImportError, LockError) as error:
         return _complain(str(error), FAILED)
     for file in files:
-        data = file.read_bytes()[: record.LENGTH]
-        holder = record.read(data, file.stat().st_mtime)
+        try:
+            data = file.read_bytes()[: record.LENGTH]
+            written = file.stat().st_mtime
+        except OSError as error:  # it was deleted just now, or is no plain file
+            sys.stdout.write(f"{file.name}: {error.strerror}\n")
+            continue
+        holder = record.read(data, written)
         name = record.name_in(data)
         shown = file.name if name is None else repr(name)
         if holder is None:
@@ -221,7 +239,7 @@ def _unrecorded(file: Path) -> str:
         return str(error)
     if state is State.HELD:  # the record is being written, or what it says is odd
         return "held"
-    return "held by who shares it" if state is State.SHARED else "free"
+    return "held by readers" if state is State.SHARED else "free"
 
 
 def _complain(message: str, status: int) -> int:
