@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 
 import anylock
+import anylock.testing
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
@@ -74,6 +75,12 @@ def name_of(path: Path) -> str:
 
 def test_the_readme_shows_an_example() -> None:
     assert blocks(README, "python").strip()
+
+
+def test_every_name_is_in_the_documents() -> None:
+    told = (ROOT / "docs" / "names.md").read_text(encoding="utf-8")
+    for name in (*anylock.__all__, *anylock.testing.__all__):
+        assert f"`{name}`" in told or f"`{name}(" in told
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=name_of)

@@ -249,7 +249,7 @@ class MachineLock(OnFile[FileMutex]):
     it open and who makes a new one do not exclude each other.
 
     On network file systems, and where the system has no more means to tell of changes
-    (on Linux, instances of inotify), who waits looks again every 50 ms at least.
+    (on Linux, instances of inotify), who waits looks again at least every 50 ms.
 
     Args:
         name: What processes of this user meet by: 1 to 200 characters. The file is in

@@ -34,9 +34,9 @@ class ThreadRWLock:
     `WouldDeadlock`; so does a sync `with` that waits for a task of this very thread.
     Anybody may release for who came in.
 
-    Safe to use from threads and tasks. In a forked child who is inside is as the fork
-    found it, also those that are missing there, unless `reset_after_fork` was set;
-    those that waited stayed in the parent.
+    Safe to use from threads and tasks. In a forked child those are inside whom the fork
+    found there, even if they are missing in the child, unless `reset_after_fork` was
+    set; those that waited stayed in the parent.
 
     Args:
         name: A label for reprs and errors.
