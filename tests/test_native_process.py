@@ -273,7 +273,7 @@ def test_pool(context: Context, process_lock: ProcessLock) -> None:
         # The mistake that everybody makes once.
         with pytest.raises(RuntimeError, match="initargs=") as info:
             pool.apply(expect_the_same_lock, (process_lock,))
-        assert "through inheritance" in str(info.value)
+        assert "through inheritance. Pass the lock" in str(info.value)
         pool.close()
         pool.join()
     assert counter.value == 4 * ROUNDS

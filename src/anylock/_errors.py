@@ -96,8 +96,9 @@ class SemaphoreOverReleased(LockError, ValueError):  # noqa: N818 - what happene
 
     def __init__(self, bound: int, lock_name: str | None = None) -> None:
         label = "" if lock_name is None else f" {lock_name!r}"
+        permits = "1 permit" if bound == 1 else f"{bound} permits"
         super().__init__(
-            f"the bounded semaphore{label} cannot have more than its {bound} permits: "
+            f"the bounded semaphore{label} cannot have more than its {permits}: "
             f"release it once for each acquire that succeeded; 'with' and 'async with' "
             f"do so by themselves",
             bound,

@@ -103,8 +103,11 @@ def make_lock(
             `fair` for "machine", `fast_acquire` for "async"; see the classes.
 
     Raises:
-        TypeError: The kind does not take such an option, or `name` is not a string.
-        ValueError: There is no such kind.
+        TypeError: The kind does not take such an option, `name` is not a string, or
+            "machine" is given neither a `name` nor a `path`.
+        ValueError: There is no such kind, or "machine" cannot have such a `name`.
+        ImportError: A `name` for "machine" needs `platformdirs`: the extra "machine".
+        LockFileError: The folder of the named locks is not private to this user.
     """
     lock: Lock = _adapter(kind, "Lock", options)(name, **options)
     return lock
@@ -136,7 +139,7 @@ def make_rlock(
     thread. Inside of `async with` the same task may use `with` as well.
 
     Args:
-        kind: As for `make_lock`.
+        kind: "thread", "process" or "async", as for `make_lock`.
         name: A label for reprs and errors.
         **options: As for `make_lock`.
 
@@ -194,8 +197,8 @@ def make_semaphore(
     """Make a semaphore: `value` may be inside at the same time.
 
     Args:
-        kind: As for `make_lock`.
-        value: How many permits there are at first.
+        kind: "thread", "process" or "async", as for `make_lock`.
+        value: How many permits there are at first; ten million at most for "thread".
         bounded: Whether it is an error to release more often than was acquired:
             `SemaphoreOverReleased`. If not, that makes more permits.
         name: A label for reprs and errors.
@@ -204,7 +207,7 @@ def make_semaphore(
     Raises:
         TypeError: The kind does not take such an option, `value` is not an int, or
             `name` is not a string.
-        ValueError: There is no such kind, or `value` is negative.
+        ValueError: There is no such kind, or `value` is negative or too large.
     """
     member = "BoundedSemaphore" if bounded else "Semaphore"
     made: Semaphore = _adapter(kind, member, options)(value, name, **options)
@@ -247,7 +250,8 @@ def make_condition(
     """Make a condition: a lock whose holders can wait to be notified.
 
     Args:
-        kind: As for `make_lock`; None takes that of the `lock`, if one is given.
+        kind: "thread", "process" or "async", as for `make_lock`; None takes that of the
+            `lock`, if one is given.
         lock: A lock of the same kind, of `make_lock` or `make_rlock`. None makes one
             as the standard library does: re-entrant for "thread" and "process", not
             so for "async".
@@ -294,8 +298,11 @@ def make_rwlock(
         **options: As for `make_lock`, without `fair`.
 
     Raises:
-        TypeError: The kind does not take such an option, or `name` is not a string.
-        ValueError: There is no such kind.
+        TypeError: As for `make_lock`, like those that follow.
+        ValueError: There is no such kind, or "machine" cannot have such a `name`.
+        ImportError: A `name` for "machine" needs `platformdirs`: the extra "machine".
+        LockFileError: The folder of the named locks is not private to this user, or
+            "machine" is asked for on Windows.
     """
     lock: RWLock = _adapter(kind, "RWLock", options)(name, **options)
     return lock

@@ -27,7 +27,7 @@ class Lock(Protocol):
 
     @property
     def kind(self) -> str:
-        """Who may contend: "thread", "process", "async", or a name of your own."""
+        """Who may contend: one of `LockKind`, or a name of your own."""
         ...
 
     @property

@@ -239,7 +239,9 @@ class MachineLock(OnFile[FileMutex]):
     that happens, the system frees it, and the next holder is told by `abandoned`.
     Who waits sleeps until the lock is let go, and does not poll (but see below).
 
-    Two locks of the same name in one process are one lock. It is not re-entrant.
+    Two locks of the same name in one process are one lock. It is not re-entrant. To
+    wait for what one holds raises `WouldDeadlock`, but one that is fair and one that is
+    not, of the same name, do not know of each other, and one waits for ever.
     Safe to use from threads, from tasks of asyncio and trio, and in forked children:
     a child has nothing of what its parent holds. It can be pickled, and be handed to
     any process in any way; it arrives unlocked, and is the same lock.

@@ -116,6 +116,8 @@ class MachineRWLock:
 class MachineWriteLock(MachineLock):
     """The side of a `MachineRWLock` that excludes all others.
 
+    `locked()` counts who waits to write in this process as if it did.
+
     Args:
         name: As for `MachineRWLock`.
         path: As for `MachineRWLock`.
@@ -172,7 +174,7 @@ class MachineWriteLock(MachineLock):
 class MachineReadLock(OnFile[ReadEntrance]):
     """The side of a `MachineRWLock` that many may hold at a time.
 
-    A try may fail without any writer, while a task of this process comes in.
+    A try may fail without any writer, while a thread or task of this process comes in.
 
     Args:
         name: As for `MachineRWLock`.

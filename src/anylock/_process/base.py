@@ -119,7 +119,7 @@ class BridgedSemLock(Bridged[B]):
         try:
             state = base.__getstate__()
         except RuntimeError as error:
-            raise _not_to_be_sent(str(error)) from None
+            raise _not_to_be_sent(f"{error}.") from None
         if self._is_fork_ctx and sys.platform != "win32":
             raise _not_to_be_sent("A lock of a fork context was sent to another one.")
         return (state, self._name)

@@ -24,7 +24,7 @@ _ONCE = (False,)
 class ThreadRWLock:
     """A read-write lock for threads, and tasks of any event loops, of one process.
 
-    `read` and `write` are locks, each with all that `ThreadLock` has. Any number of
+    `read` and `write` are locks, with the methods of `ThreadLock`. Any number of
     threads and tasks may be inside of `read`, or one of them inside of `write`. Who
     comes to read waits behind a writer that waits, so that readers do not starve
     writers; nor do writers starve readers. Who reads may enter `read` again, without
