@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import struct
 import threading
+from contextlib import ExitStack
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -82,6 +83,32 @@ def test_waits_that_end_leave_nothing(backend: Backend, rw: MachineRWLock) -> No
         until(lambda: idle(rw))
         assert descriptors(rw) == before[0]
         assert threading.active_count() <= before[1]  # one of before may have ended
+    at_rest(rw)
+
+
+def test_who_waits_for_readers_does_not_write_yet(
+    backend: Backend, rw: MachineRWLock
+) -> None:
+    """Neither a thread nor a task, as others of its process see it."""
+    other = stranger_to(rw)
+
+    def comes() -> bool:
+        return waits(rw) and rw.write._mutex._gate.locked()
+
+    async def main() -> None:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(enter, rw.write)
+            await until_in_task(comes)
+            assert not rw.write.locked()
+            tasks.cancel_scope.cancel()
+
+    with other.read:
+        run(backend, main)
+        until(lambda: idle(rw))
+    with ExitStack() as threads, other.read:
+        threads.enter_context(in_thread(partial(with_, rw.write)))
+        until(comes)
+        assert not rw.write.locked()
     at_rest(rw)
 
 

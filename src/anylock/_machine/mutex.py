@@ -199,7 +199,9 @@ class FileMutex:
     def locked(self) -> bool:
         """Say whether anybody holds it at this moment."""
         if not self._gate.acquire(False):
-            return True
+            # Who has the gate may be waiting, for readers to leave. The open file is in
+            # use then.
+            return self.held or LockFile(self.file.path).locked()
         try:
             return self.file.locked()
         finally:

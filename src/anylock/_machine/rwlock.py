@@ -116,8 +116,6 @@ class MachineRWLock:
 class MachineWriteLock(MachineLock):
     """The side of a `MachineRWLock` that excludes all others.
 
-    `locked()` counts who waits to write in this process as if it did.
-
     Args:
         name: As for `MachineRWLock`.
         path: As for `MachineRWLock`.
