@@ -1,6 +1,6 @@
 """How anylock's core compares: python benchmarks/core.py [--quick] [--json FILE].
 
-Prints where it ran and, for every target of the design, our median, those of the
+Prints where it ran and, for every target that was set, our median, those of the
 peers in the same run, the ratio with its spread (quartiles of the ratios of runs side
 by side; where threads and tasks are mixed, the range), and whether the target holds:
 that is "unclear" where the target lies within the spread. Only ratios can be compared

@@ -34,7 +34,7 @@ def contended(loop: EventLoop, tasks: int, peers: str) -> Row:
     )
 
 
-# The rows of the design's section 5 that are about time per use.
+# The rows with a target that are about time per use.
 TARGET_ROWS = (
     row(
         "with-thread",

@@ -1,9 +1,8 @@
 """How anylock's family compares: python benchmarks/family.py [--quick] [--json FILE].
 
 The family is what there is beside the plain locks: semaphores, re-entrant locks and
-conditions. The table is that of core.py, which says how to read it; the targets are
-those of issue 3, and a row without one is there to be looked at. Semaphores have one
-permit where nothing else is said.
+conditions. The table is that of core.py, which says how to read it; a row without a
+target is there to be looked at. Semaphores have one permit where nothing else is said.
 """
 
 from __future__ import annotations

@@ -57,7 +57,7 @@ def woken(key: str, what: str, labels: str, loop: EventLoop | None = None) -> Ro
     return Row(key, what, ours, tuple(peers), loop=loop, tasks=2)
 
 
-# The rows of issue 3 that are about time per use.
+# The rows with a target that are about time per use.
 TARGET_ROWS = (
     row(
         "semaphore-thread",
