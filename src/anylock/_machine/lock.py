@@ -237,7 +237,8 @@ class MachineLock(OnFile[FileMutex]):
     Excludes all threads and tasks of all processes that use the same name, or the
     same path: it is a lock on a file, by `flock(2)`. When its holder dies, however
     that happens, the system frees it, and the next holder is told by `abandoned`.
-    Who waits sleeps until the lock is let go, and does not poll (but see below).
+    Who waits sleeps until the system tells that the lock is let go, and looks itself
+    once a second at most, or ten times a second for tasks (but see below).
 
     Two locks of the same name in one process are one lock. It is not re-entrant. To
     wait for what one holds raises `WouldDeadlock`, but one that is fair and one that is
