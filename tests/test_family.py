@@ -81,6 +81,22 @@ def test_names_and_weak_references(make: Callable[..., Any], kind: LockKind) -> 
         make(kind, name=1)
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_condition_has_the_name_of_its_lock_unless_it_is_given_one(
+    kind: LockKind,
+) -> None:
+    make: Any = make_condition
+    lock = make_lock(kind, name="shelf")
+    assert make(kind, lock).name == "shelf"
+    assert "shelf" in repr(make(kind, lock))
+    assert make(kind, lock, name="door").name == "door"
+
+
+def test_semaphore_has_no_more_permits_than_the_system_can_count() -> None:
+    with pytest.raises(ValueError, match=r"value must be [\d,]+ at most, not"):
+        make_semaphore("process", 2**40)
+
+
 def test_what_help_shows(member: str, kind: LockKind) -> None:
     """A reader finds the docstrings on the class, whatever the slots hold."""
     factory, contract = MEMBERS[member]

@@ -43,7 +43,7 @@ class ProcessCondition(synchronize.Condition):
     Args:
         lock: The lock to use, of kind "process", from `make_lock` or `make_rlock`;
             None makes a re-entrant one, as `multiprocessing` does.
-        name: A label for reprs and errors.
+        name: A label for reprs and errors; None takes that of the lock.
         context: The start method it is for, from `multiprocessing.get_context`; None
             takes one that suits the `lock`, or else the default of this program.
 
@@ -62,7 +62,7 @@ class ProcessCondition(synchronize.Condition):
         *,
         context: BaseContext | None = None,
     ) -> None:
-        self._name = checked_name(name)
+        checked_name(name)
         chosen, by_fork = start_method(context)
         if lock is None:
             lock = ProcessRLock(name, context=chosen)
@@ -72,6 +72,7 @@ class ProcessCondition(synchronize.Condition):
                 f"not {lock!r}"
             )
             raise TypeError(message)
+        self._name = lock.name if name is None else name
         forks: Any = lock._is_fork_ctx  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
         if context is None and forks != by_fork:
             chosen = multiprocessing.get_context("spawn" if by_fork else "fork")
@@ -188,7 +189,7 @@ class ProcessCondition(synchronize.Condition):
 
     @property
     def name(self) -> str | None:
-        """The label given to the constructor, or None."""
+        """The label given to the constructor, else that of the lock, or None."""
         return self._name
 
     def locked(self) -> bool:

@@ -123,7 +123,7 @@ class ProcessSemaphore(CarefulProcessSemaphore, metaclass=NativeSlots):
 
     Raises:
         TypeError: `value` is not an int, or `name` is not a string.
-        ValueError: `value` is negative.
+        ValueError: `value` is negative, or more than a semaphore of the system holds.
         OSError: The system has no more semaphores.
     """
 
@@ -148,6 +148,12 @@ class ProcessSemaphore(CarefulProcessSemaphore, metaclass=NativeSlots):
         context: BaseContext | None = None,
     ) -> None:
         self._total = checked_value(value)
+        if value > synchronize.SEM_VALUE_MAX:
+            message = (
+                f"value must be {synchronize.SEM_VALUE_MAX:,} at most, not {value:,}: "
+                f"the semaphores of this system hold no more"
+            )
+            raise ValueError(message)
         self._name = checked_name(name)
         self._bridge = None
         # Up to Python 3.11 the base class does not look at this.

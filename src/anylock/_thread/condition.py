@@ -56,7 +56,7 @@ class ThreadCondition:
         lock: The lock to use, of kind "thread", from `make_lock` or `make_rlock`; None
             makes a re-entrant one, as `threading` does. Several conditions may share
             one lock.
-        name: A label for reprs and errors.
+        name: A label for reprs and errors; None takes that of the lock.
 
     Raises:
         TypeError: `lock` is of another kind, or `name` is not a string.
@@ -67,7 +67,7 @@ class ThreadCondition:
     def __init__(
         self, lock: ThreadLock | ThreadRLock | None = None, name: str | None = None
     ) -> None:
-        self._name = checked_name(name)
+        checked_name(name)
         if lock is None:
             lock = ThreadRLock(name)
         if not isinstance(lock, ThreadLock | ThreadRLock):  # pyright: ignore[reportUnnecessaryIsInstance]
@@ -76,6 +76,7 @@ class ThreadCondition:
                 f"not {lock!r}"
             )
             raise TypeError(message)
+        self._name = lock.name if name is None else name
         self._lock = lock
         self._guts: Any = lock  # for what is no business of anybody else
         self._notices = Notices()
@@ -91,7 +92,7 @@ class ThreadCondition:
 
     @property
     def name(self) -> str | None:
-        """The label given to the constructor, or None."""
+        """The label given to the constructor, else that of the lock, or None."""
         return self._name
 
     # The lock.
