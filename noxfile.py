@@ -210,6 +210,18 @@ def verify(session: nox.Session) -> None:
     session.run("python", "verification/verify.py", *session.posargs, external=True)
 
 
+@nox.session(python=PYTHONS)
+def instructions(session: nox.Session) -> None:
+    """Instructions on the hot paths, by valgrind; skipped without it.
+
+    A new release of trio has other ones: so it is that of the oldest dependencies.
+    """
+    if not CI and not shutil.which("valgrind"):
+        session.skip("it needs valgrind: apt-get install valgrind")
+    session.install("-e", ".[trio]", *floors("trio"))
+    session.run("python", "-m", "verification.instructions", *session.posargs)
+
+
 @nox.session
 def schedules(session: nox.Session) -> None:
     """The real locks under schedules drawn from seeds, each of which repeats."""
