@@ -214,7 +214,8 @@ def verify(session: nox.Session) -> None:
 def instructions(session: nox.Session) -> None:
     """Instructions on the hot paths, by valgrind; skipped without it.
 
-    A new release of trio has other ones: so it is that of the oldest dependencies.
+    On another build of Python than theirs that are kept, Python frames are compared
+    alone. A new release of trio has others: so it is that of the oldest dependencies.
     """
     if not CI and not shutil.which("valgrind"):
         session.skip("it needs valgrind: apt-get install valgrind")

@@ -4,6 +4,7 @@
 
 `counts.json` has, for each version of Python and each workload, our instructions, those
 of the standard library's lock in the same run, and our Python frames. Instructions are
-those of the interpreter as it was compiled, so it is their ratio that is compared, and
-that may differ somewhat. Frames are the same in every build, and may not become more.
+those of user space, and of the interpreter as it was compiled: they are compared only
+with those of the same build, libraries and valgrind. Frames are the same in every build
+of a version, and may not become more in any.
 """

@@ -10,10 +10,16 @@ import sys
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
 
 from .comparison import Count
 from .worker import EXECUTIONS
 from .workloads import WORKLOADS, Contender, Workload, contenders
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+T = TypeVar("T")
 
 ROOT = Path(__file__).parent.parent.parent
 PARTS = 3
@@ -22,42 +28,38 @@ PARTS = 3
 
 def count(keys: list[str]) -> dict[str, Count]:
     """Count the workloads of these keys, or all; those of an event loop at a time."""
+    return _of_each_loop(_count, keys)
+
+
+def count_frames(keys: list[str]) -> dict[str, float]:
+    """Count their Python frames alone, which takes no valgrind."""
+    return _of_each_loop(_count_frames, keys)
+
+
+def _of_each_loop(
+    counting: Callable[[list[Workload]], dict[str, T]], keys: list[str]
+) -> dict[str, T]:
     chosen = [each for each in WORKLOADS if not keys or each.key in keys]
     loops = {
         each.loop: [one for one in chosen if one.loop == each.loop] for each in chosen
     }
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        counted = list(pool.map(_count, loops.values()))
+    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+        counted = list(pool.map(counting, loops.values()))
     return {key: each for group in counted for key, each in group.items()}
 
 
-def _count(workloads: list[Workload]) -> dict[str, Count]:
-    # Where things are in memory depends on the hashes of strings. On where programs
-    # are, which changes from run to run, valgrind decides, and always in the same way.
-    environment = {
-        name: value
-        for name, value in os.environ.items()
-        if name == "PYTHONPATH" or not name.startswith(("ANYLOCK_", "PYTHON"))
-    }
-    environment["PYTHONHASHSEED"] = "0"
+def _count_frames(workloads: list[Workload]) -> dict[str, float]:
     with tempfile.TemporaryDirectory() as folder:
-        done = subprocess.run(
-            [
-                *("valgrind", "--tool=callgrind", "--dump-before=getppid"),
-                f"--callgrind-out-file={folder}/part",
-                *(sys.executable, "-m", "verification.instructions.worker"),
-                *(workloads[0].loop or "none", folder),
-                *(each.key for each in workloads),
-            ],
-            cwd=ROOT,
-            env=environment,
-            capture_output=True,
-            text=True,
-            check=False,
+        return _work(workloads, folder)
+
+
+def _count(workloads: list[Workload]) -> dict[str, Count]:
+    with tempfile.TemporaryDirectory() as folder:
+        callgrind = (
+            *("valgrind", "--tool=callgrind", "--dump-before=getppid"),
+            f"--callgrind-out-file={folder}/part",
         )
-        if done.returncode:
-            raise SystemExit(done.stdout + done.stderr)
-        frames = json.loads(done.stdout)
+        frames = _work(workloads, folder, callgrind)
         parts = sorted(
             Path(folder).glob("part.*"), key=lambda part: int(part.suffix[1:])
         )
@@ -79,6 +81,37 @@ def _count(workloads: list[Workload]) -> dict[str, Count]:
         )
         for each in workloads
     }
+
+
+def _work(
+    workloads: list[Workload], folder: str, under: tuple[str, ...] = ()
+) -> dict[str, float]:
+    """Run workloads of one event loop; give the frames of each."""
+    # Where things are in memory depends on the hashes of strings. On where programs
+    # are, which changes from run to run, valgrind decides, and always in the same way.
+    environment = {
+        name: value
+        for name, value in os.environ.items()
+        if name == "PYTHONPATH" or not name.startswith(("ANYLOCK_", "PYTHON"))
+    }
+    environment["PYTHONHASHSEED"] = "0"
+    done = subprocess.run(
+        [
+            *under,
+            *(sys.executable, "-m", "verification.instructions.worker"),
+            *(workloads[0].loop or "none", folder),
+            *(each.key for each in workloads),
+        ],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise SystemExit(done.stdout + done.stderr)
+    frames: dict[str, float] = json.loads(done.stdout)
+    return frames
 
 
 def _total(part: Path) -> int:

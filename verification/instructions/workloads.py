@@ -11,14 +11,6 @@ from typing import Literal
 
 EventLoop = Literal["asyncio", "trio"]
 
-PYTHON = 0.15
-"""By how much a ratio of Python code to Python code may grow. Between builds of one
-version, optimised or not, by GCC or by clang, it differed by 10 % at most."""
-
-NATIVE = 0.25
-"""The same where either is, or mostly calls, a C method. Builds differed by 14 % at
-most; one Python frame on the way in makes 35 % and more."""
-
 
 @dataclass(frozen=True)
 class Contender:
@@ -54,14 +46,13 @@ class Workload:
     Args:
         key: What it is called.
         ours: Our lock.
-        peer: What the standard library, or trio, has in its place.
-        allowed: By what share the ratio to the peer may grow.
+        peer: What the standard library, or trio, has in its place. It is counted to
+            be shown beside ours, and is not compared.
     """
 
     key: str
     ours: Contender
     peer: Contender
-    allowed: float = PYTHON
 
     @property
     def loop(self) -> EventLoop | None:
@@ -83,21 +74,22 @@ HAND_OFF = "async with lock:\n    await sleep(0)"
 THREAD = "make_lock('thread')"
 PROCESS = "make_lock('process')"
 MACHINE = "make_lock('machine', path=path)"
+FAIR = "make_lock('machine', path=path, fair=True)"
+MACHINE_READ = "make_rwlock('machine', path=path).read"
+MACHINE_WRITE = "make_rwlock('machine', path=path).write"
 ASYNC = "make_lock('async')"
 
 IN_PYTHON = Contender("threading.Semaphore()", WITH)
 """Where the standard library has nothing of the sort: a lock of its that is Python."""
 
 
-def native(key: str, ours: str, peer: str, statement: str = WITH) -> Workload:
-    """Give a workload in which both do the same, and are, or mostly call, C methods."""
-    return Workload(key, Contender(ours, statement), Contender(peer, statement), NATIVE)
-
-
-def python(
-    key: str, ours: str, peer: str | Contender = IN_PYTHON, statement: str = WITH
+def of_threads(
+    key: str,
+    ours: str,
+    peer: str | Contender = IN_PYTHON,
+    statement: str = WITH,
 ) -> Workload:
-    """Give a workload of Python code; both do the same unless a contender is given."""
+    """Give a workload; both do the same unless a contender is given."""
     if isinstance(peer, str):
         peer = Contender(peer, statement)
     return Workload(key, Contender(ours, statement), peer)
@@ -120,10 +112,15 @@ def of_tasks(loop: EventLoop) -> tuple[Workload, ...]:
         )
 
     bridged = (
+        entered("thread-read", "make_rwlock('thread').read"),
+        entered("thread-write", "make_rwlock('thread').write"),
         entered("thread-rlock", "make_rlock('thread')"),
         entered("thread-semaphore", "make_semaphore('thread')", "Semaphore(1)"),
         entered("process-lock", PROCESS),
         entered("machine-lock", MACHINE),
+        entered("machine-fair", FAIR),
+        entered("machine-read", MACHINE_READ),
+        entered("machine-write", MACHINE_WRITE),
     )
     return (
         entered("lock", ASYNC),
@@ -142,42 +139,47 @@ def of_tasks(loop: EventLoop) -> tuple[Workload, ...]:
 
 
 WORKLOADS = (
-    native("thread-lock", THREAD, "threading.Lock()"),
-    native("thread-acquire", THREAD, "threading.Lock()", ACQUIRE),
-    native("thread-rlock", "make_rlock('thread')", "threading.RLock()"),
-    native("thread-semaphore", "make_semaphore('thread')", "threading.Semaphore()"),
-    Workload(
+    of_threads("thread-lock", THREAD, "threading.Lock()"),
+    of_threads("thread-acquire", THREAD, "threading.Lock()", ACQUIRE),
+    of_threads("thread-rlock", "make_rlock('thread')", "threading.RLock()"),
+    of_threads("thread-semaphore", "make_semaphore('thread')", "threading.Semaphore()"),
+    of_threads(
         "thread-try-acquire",
-        Contender(THREAD, TRY_ACQUIRE),
+        THREAD,
         Contender("threading.Lock()", ACQUIRE),
-        NATIVE,
+        TRY_ACQUIRE,
     ),
-    python("thread-hold", THREAD, statement=HOLD),
-    python("thread-read", "make_rwlock('thread').read"),
-    python("thread-write", "make_rwlock('thread').write"),
-    python(
+    of_threads("thread-hold", THREAD, statement=HOLD),
+    of_threads("thread-read", "make_rwlock('thread').read"),
+    of_threads("thread-write", "make_rwlock('thread').write"),
+    of_threads(
         "thread-bounded-semaphore",
         "make_semaphore('thread', bounded=True)",
         "threading.BoundedSemaphore()",
     ),
-    python(
+    of_threads(
         "thread-condition",
         "make_condition('thread')",
         "threading.Condition()",
         NOTIFY,
     ),
-    python("thread-create", THREAD, statement="lock('thread')"),
-    python("async-create", ASYNC, statement="lock('async')"),
-    native("process-lock", PROCESS, "multiprocessing.Lock()"),
-    native("process-acquire", PROCESS, "multiprocessing.Lock()", ACQUIRE),
-    native("process-rlock", "make_rlock('process')", "multiprocessing.RLock()"),
-    native(
+    of_threads("thread-create", THREAD, statement="lock('thread')"),
+    of_threads("async-create", ASYNC, statement="lock('async')"),
+    of_threads("process-lock", PROCESS, "multiprocessing.Lock()"),
+    of_threads("process-acquire", PROCESS, "multiprocessing.Lock()", ACQUIRE),
+    of_threads("process-rlock", "make_rlock('process')", "multiprocessing.RLock()"),
+    of_threads(
         "process-semaphore",
         "make_semaphore('process')",
         "multiprocessing.Semaphore()",
     ),
-    python("machine-lock", MACHINE),
-    python("machine-acquire", MACHINE, statement=ACQUIRE),
+    of_threads("machine-lock", MACHINE),
+    of_threads("machine-acquire", MACHINE, statement=ACQUIRE),
+    of_threads("machine-hold", MACHINE, statement=HOLD),
+    of_threads("machine-try-acquire", MACHINE, statement=TRY_ACQUIRE),
+    of_threads("machine-fair", FAIR),
+    of_threads("machine-read", MACHINE_READ),
+    of_threads("machine-write", MACHINE_WRITE),
     *of_tasks("asyncio"),
     *of_tasks("trio"),
 )
