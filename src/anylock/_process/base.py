@@ -55,11 +55,11 @@ class BridgedSemLock(Bridged[B]):
         """
         if blocking is not None:
             block = blocking
-        if sys.version_info >= (3, 12):
-            block = bool(block)  # as the C method does, since then
-        # Whatever is odd about the arguments, the C method shall say so.
-        if self._bridge is not None and isinstance(block, int):  # pyright: ignore[reportUnnecessaryIsInstance]
-            bridge = self._careful_bridge()
+        if self._bridge is not None:
+            if sys.version_info >= (3, 12):
+                block = bool(block)  # as the C method does, since then
+            # Whatever is odd about the arguments, the C method shall say so.
+            bridge = self._careful_bridge() if isinstance(block, int) else None  # pyright: ignore[reportUnnecessaryIsInstance]
             if bridge is not None:
                 wait = None if timeout is None else max(0.0, min(timeout, TIMEOUT_MAX))
                 return bridge.block(wait, self.name) if block else bridge.try_block()

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
     from anylock._bridge.semaphore import SemaphoreBridge
 
+MOST: int = vars(synchronize)["SEM_VALUE_MAX"]  # type checkers do not know of it
+"""Permits that a semaphore of this system has at most."""
+
 
 class CarefulProcessSemaphore(BridgedSemLock["SemaphoreBridge"], synchronize.Semaphore):
     """The methods of `ProcessSemaphore`, those that it shadows included."""
@@ -148,10 +151,10 @@ class ProcessSemaphore(CarefulProcessSemaphore, metaclass=NativeSlots):
         context: BaseContext | None = None,
     ) -> None:
         self._total = checked_value(value)
-        if value > synchronize.SEM_VALUE_MAX:
+        if value > MOST:
             message = (
-                f"value must be {synchronize.SEM_VALUE_MAX:,} at most, not {value:,}: "
-                f"the semaphores of this system hold no more"
+                f"value must be {MOST:,} at most, not {value:,}: the semaphores of "
+                f"this system hold no more"
             )
             raise ValueError(message)
         self._name = checked_name(name)
