@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from anylock._bridge.lock import LockBridge
 
 if TYPE_CHECKING:
-    from anylock._machine.lock import Mutex
+    from anylock._machine.mutex import Mutex
 
 
 class MachineBridge(LockBridge):

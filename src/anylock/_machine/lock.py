@@ -8,51 +8,22 @@ import sys
 import weakref
 from pathlib import Path
 from threading import TIMEOUT_MAX
-from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
 from anylock._bridged import Bridged
 from anylock._errors import LockNotHeldError, WouldDeadlock
 from anylock._hold import checked_name
-from anylock._machine.mutex import FileMutex, mutex_of
+from anylock._machine.mutex import FileMutex, Mutex, mutex_of
 from anylock._machine.names import path_of
 from anylock._parking import this_thread
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from types import TracebackType
 
     from typing_extensions import Self
 
     from anylock._bridge.lock import LockBridge
     from anylock._machine.record import LockHolder
-    from anylock._parking import ThreadMarker
-
-
-class Mutex(Protocol):
-    """What can only block a thread: a lock of this process, and behind it a file."""
-
-    bridge: LockBridge | None
-    owner: ThreadMarker | None
-
-    def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:  # noqa: FBT001, FBT002 - threading's signature
-        """Acquire it as `threading.Lock.acquire` does, for this thread."""
-        ...
-
-    def acquire_for_tasks(self, blocking: bool = True, timeout: float = -1) -> bool:  # noqa: FBT001, FBT002 - likewise
-        """Acquire it for somebody who signs later."""
-        ...
-
-    def acquire_while(self, awaited: Callable[[], bool]) -> bool:
-        """Do the same as long as tasks wait, without losing the place in a queue."""
-        ...
-
-    def sign(self, by_thread: bool) -> None:  # noqa: FBT001 - one of two
-        """Note who has acquired it."""
-        ...
-
-    def release(self) -> None:
-        """Release it, from any thread."""
-        ...
 
 
 M = TypeVar("M", bound=Mutex)
@@ -188,7 +159,12 @@ class OnFile(Bridged["LockBridge"], Generic[M]):
                 raise
         return entered
 
-    def _release(self) -> None:
+    def release(self) -> None:
+        """Release the lock, from any thread of the process that holds it.
+
+        Raises:
+            LockNotHeldError: This process does not hold it.
+        """
         mutex = self._mutex
         bridge = None if mutex.bridge is None else self._careful_bridge()
         if bridge is not None and bridge.holder is not None:
@@ -198,6 +174,9 @@ class OnFile(Bridged["LockBridge"], Generic[M]):
             mutex.release()
         except RuntimeError:
             raise LockNotHeldError(self._name) from None
+
+    _release = release
+    """That of what was acquired here, whatever a subclass makes of `release`."""
 
     # The bridge is that of the mutex: all locks of the same path are one.
 
@@ -331,14 +310,6 @@ class MachineLock(OnFile[FileMutex]):
             mutex.of_the_parent = False
             return
         self.release()
-
-    def release(self) -> None:
-        """Release the lock, from any thread of the process that holds it.
-
-        Raises:
-            LockNotHeldError: This process does not hold it.
-        """
-        self._release()
 
     def _leave_task(self, bridge: LockBridge) -> None:
         self._mutex.file.abandoned = (

@@ -22,46 +22,14 @@ if TYPE_CHECKING:
     from anylock._parking import ThreadMarker
 
 
-class FileMutex:
-    """Excludes the threads of this process, and all that lock the same file.
+class Mutex:
+    """What can only block a thread: a lock of this process, and behind it a file."""
 
-    There is one for each path, whatever the number of locks. It can only block a
-    thread; tasks wait for it by a bridge, as for any such lock.
-
-    Args:
-        path: Of the lock file.
-        name: Of the lock, for the record in the file.
-        fair: Whether those who wait queue up at a second file, so that who comes back
-            at once is not in front of them.
-    """
-
-    def __init__(self, path: str, name: str | None, *, fair: bool) -> None:
-        self.file = LockFile(path)
-        self._queue = queue.best(f"{path}.queue") if fair else None
+    def __init__(self) -> None:
         self._gate = _thread.allocate_lock()
-        self._signature = record.Signature(name)
-        self.name = name
         self.bridge: LockBridge | None = None
-        self.held = False
         self.owner: ThreadMarker | None = None
-        """The thread that holds it; None if a task does, or nobody here."""
-        self.of_the_parent = False
-        """Whether the process that forked this one held it then."""
-        self._entered = False
-        """Whether somebody is inside, and not only a helper thread, or a task that was
-        granted it and has not run."""
-
-    def acquire_for_tasks(self, blocking: bool = True, timeout: float = -1) -> bool:  # noqa: FBT001, FBT002 - threading's signature
-        """Acquire it as `threading.Lock.acquire` does, for somebody who signs later."""
-        return self.acquire(blocking, timeout, signed=False)
-
-    def acquire_while(self, awaited: Callable[[], bool]) -> bool:
-        """Acquire it for tasks, as long as they wait.
-
-        All that time it keeps its place in the queue. To come back for it every now and
-        then, as bridges do for other locks, is to be overtaken by all other processes.
-        """
-        return self.acquire(signed=False, awaited=awaited)
+        """The thread that has it; None if a task does, or nobody here."""
 
     def acquire(
         self,
@@ -79,6 +47,64 @@ class FileMutex:
             signed: Whether it is for the thread that calls.
             awaited: Asked now and then whether to wait on.
         """
+        raise NotImplementedError
+
+    def acquire_for_tasks(self, blocking: bool = True, timeout: float = -1) -> bool:  # noqa: FBT001, FBT002 - threading's signature
+        """Acquire it as `threading.Lock.acquire` does, for somebody who signs later."""
+        return self.acquire(blocking, timeout, signed=False)
+
+    def acquire_while(self, awaited: Callable[[], bool]) -> bool:
+        """Acquire it for tasks, as long as they wait.
+
+        All that time it keeps its place in the queue. To come back for it every now and
+        then, as bridges do for other locks, is to be overtaken by all other processes.
+        """
+        return self.acquire(signed=False, awaited=awaited)
+
+    def sign(self, by_thread: bool) -> None:  # noqa: FBT001 - one of two
+        """Note who has acquired it: this thread, or the task that runs here."""
+        raise NotImplementedError
+
+    def release(self) -> None:
+        """Release it, from any thread."""
+        raise NotImplementedError
+
+
+class FileMutex(Mutex):
+    """Excludes the threads of this process, and all that lock the same file.
+
+    There is one for each path, whatever the number of locks. It can only block a
+    thread; tasks wait for it by a bridge, as for any such lock.
+
+    Args:
+        path: Of the lock file.
+        name: Of the lock, for the record in the file.
+        fair: Whether those who wait queue up at a second file, so that who comes back
+            at once is not in front of them.
+    """
+
+    def __init__(self, path: str, name: str | None, *, fair: bool) -> None:
+        super().__init__()
+        self.file = LockFile(path)
+        self._queue = queue.best(f"{path}.queue") if fair else None
+        self._signature = record.Signature(name)
+        self.name = name
+        self.held = False
+        self.of_the_parent = False
+        """Whether the process that forked this one held it then."""
+        self._entered = False
+        """Whether somebody is inside, and not only a helper thread, or a task that was
+        granted it and has not run."""
+
+    def acquire(
+        self,
+        blocking: bool = True,  # noqa: FBT001, FBT002 - threading's signature
+        timeout: float = -1,
+        *,
+        signed: bool = True,
+        awaited: Callable[[], bool] | None = None,
+    ) -> bool:
+        """Acquire it, as `Mutex` says."""
         if signed:
             marker = this_thread.marker
             data = self._signature.of_thread(marker)
@@ -154,7 +180,7 @@ class FileMutex:
                 return True
         return file.take(data) or file.wait_and_take(data, deadline, awaited)
 
-    def sign(self, by_thread: bool) -> None:  # noqa: FBT001 - passed through
+    def sign(self, by_thread: bool) -> None:  # noqa: FBT001 - as above
         """Note which thread holds the lock, or write into the file which task does."""
         if by_thread:
             self.owner = this_thread.marker

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from anylock._bridge.lock import Holder
-    from anylock._machine.lock import Mutex
+    from anylock._machine.mutex import Mutex
     from anylock._parking import Waiter
 
 ROUND = 0.05

@@ -16,13 +16,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from anylock._inside import Inside
 from anylock._machine import queue, record
 from anylock._machine.lockfile import ONCE, LockFile
-from anylock._machine.mutex import pass_gate
+from anylock._machine.mutex import Mutex, pass_gate
 from anylock._parking import this_thread
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
 
-    from anylock._bridge.lock import LockBridge
     from anylock._parking import ThreadMarker
 
 
@@ -74,7 +73,7 @@ class Share(LockFile):
             self.unlock()
 
 
-class ReadEntrance:
+class ReadEntrance(Mutex):
     """Where the threads and tasks of this process come in to read a file.
 
     There is one for each path. Nobody needs it who finds that no writer is inside and
@@ -87,14 +86,12 @@ class ReadEntrance:
     """
 
     def __init__(self, path: str) -> None:
+        super().__init__()
         self.path = path
         self.readers: Inside[Share] = Inside()
         """The threads and tasks that are inside."""
         self.of_the_parent = 0
         """How often the process that forked this one read then."""
-        self.bridge: LockBridge | None = None
-        self.owner: ThreadMarker | None = None
-        """The thread that has the entrance; None if a task does, or nobody."""
         self._changing = _thread.RLock()
         """Held while a reader comes or goes, for a moment."""
         self._share = Share(path, self._changing)
@@ -102,7 +99,6 @@ class ReadEntrance:
         """The one that is kept for who has the entrance."""
         self._pins: int = 0
         """How many are amid coming in: this thread, and the handlers in its middle."""
-        self._gate = _thread.allocate_lock()
         self._queue = queue.best(f"{path}.queue")
         # To be asked by those who do not wait, while another thread may wait.
         self._others = queue.best(f"{path}.queue")
@@ -210,18 +206,6 @@ class ReadEntrance:
 
     # The entrance itself, for those who have to wait.
 
-    def acquire_for_tasks(self, blocking: bool = True, timeout: float = -1) -> bool:  # noqa: FBT001, FBT002 - threading's signature
-        """Acquire it as `threading.Lock.acquire` does, for somebody who signs later."""
-        return self.acquire(blocking, timeout, signed=False)
-
-    def acquire_while(self, awaited: Callable[[], bool]) -> bool:
-        """Acquire it for tasks, as long as they wait.
-
-        All that time it keeps its place in the queue. To come back for it every now and
-        then, as bridges do for other locks, is to be overtaken by all other processes.
-        """
-        return self.acquire(signed=False, awaited=awaited)
-
     def acquire(
         self,
         blocking: bool = True,  # noqa: FBT001, FBT002 - threading's signature
@@ -230,14 +214,7 @@ class ReadEntrance:
         signed: bool = True,
         awaited: Callable[[], bool] | None = None,
     ) -> bool:
-        """Acquire it as `threading.Lock.acquire` does.
-
-        Args:
-            blocking: False tries once.
-            timeout: Seconds to wait at most; -1 waits for ever.
-            signed: Whether it is for the thread that calls.
-            awaited: Asked now and then whether to wait on.
-        """
+        """Acquire it, as `Mutex` says."""
         marker = this_thread.marker if signed else None
         deadline = None if blocking and timeout < 0 else ONCE
         if timeout > 0:
@@ -270,7 +247,7 @@ class ReadEntrance:
         finally:
             self._queue.release()
 
-    def sign(self, by_thread: bool) -> None:  # noqa: FBT001 - as of the other mutex
+    def sign(self, by_thread: bool) -> None:  # noqa: FBT001 - as of all
         """Note which thread has it, if it is one."""
         self.owner = this_thread.marker if by_thread else None
 
