@@ -1,4 +1,4 @@
-"""What read-write locks of the kinds "thread" and "async" share: the way in and out.
+"""What read-write locks share: two sides; "thread" and "async", the way in and out too.
 
 Who wants to write enters by a turnstile, a lock of the same kind, and keeps it until it
 has left. With the turnstile its own it waits for the readers to leave. Nobody new
@@ -17,7 +17,7 @@ waits afterwards; who waits notes itself first and looks for readers afterwards.
 from __future__ import annotations
 
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from anylock import _parking
 from anylock._errors import WouldDeadlock
@@ -27,6 +27,35 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Hashable
 
     from anylock._parking import Waiter
+    from anylock._protocol import Lock
+
+R = TypeVar("R", bound="Lock")
+W = TypeVar("W", bound="Lock")
+
+
+class TwoSided(Generic[R, W]):
+    """A pair of locks, made by the constructor of the kind."""
+
+    __slots__ = ("__weakref__", "_read", "_write")
+
+    if TYPE_CHECKING:
+        _read: R
+        _write: W
+
+    @property
+    def name(self) -> str | None:
+        """The name given to the constructor, or None."""
+        return self._write.name
+
+    @property
+    def read(self) -> R:
+        """The lock that many hold at the same time, to read."""
+        return self._read
+
+    @property
+    def write(self) -> W:
+        """The lock that one holds, to write, while nobody reads."""
+        return self._write
 
 
 class Passage:

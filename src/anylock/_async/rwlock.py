@@ -13,7 +13,7 @@ from anylock._errors import LockNotHeldError, WrongEventLoop
 from anylock._hold import checked_name
 from anylock._inside import Inside, NobodyInside, here, key_of
 from anylock._parking import this_thread
-from anylock._rwlock import Passage
+from anylock._rwlock import Passage, TwoSided
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Hashable
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from anylock._parking import Waiter
 
 
-class AsyncRWLock:
+class AsyncRWLock(TwoSided["AsyncReadSide", "AsyncWriteSide"]):
     """A read-write lock for the tasks of one event loop, of asyncio or trio.
 
     `read` and `write` are locks. Any number of tasks may be inside of `read`, or one
@@ -48,7 +48,7 @@ class AsyncRWLock:
         TypeError: `name` is not a string.
     """
 
-    __slots__ = ("__weakref__", "_passage", "_read", "_write")
+    __slots__ = ("_passage",)
 
     def __init__(self, name: str | None = None, *, fast_acquire: bool = False) -> None:
         turnstile = _Turnstile(checked_name(name), fast_acquire=fast_acquire)
@@ -60,21 +60,6 @@ class AsyncRWLock:
     def kind(self) -> Literal["async"]:
         """Who may contend: tasks of one event loop, "async"."""
         return "async"
-
-    @property
-    def name(self) -> str | None:
-        """The label given to the constructor, or None."""
-        return self._passage.name
-
-    @property
-    def read(self) -> AsyncReadSide:
-        """The lock that many hold at the same time, to read."""
-        return self._read
-
-    @property
-    def write(self) -> AsyncWriteSide:
-        """The lock that one holds, to write, while nobody reads."""
-        return self._write
 
     def __repr__(self) -> str:
         label = "" if self.name is None else f" name={self.name!r}"

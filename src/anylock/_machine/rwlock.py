@@ -20,6 +20,7 @@ from anylock._machine.rounds import (
 )
 from anylock._machine.shared import ReadEntrance, entrance_of
 from anylock._parking import this_thread
+from anylock._rwlock import TwoSided
 
 if TYPE_CHECKING:
     import os
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from anylock._machine.record import LockHolder
 
 
-class MachineRWLock:
+class MachineRWLock(TwoSided["MachineReadLock", "MachineWriteLock"]):
     """A pair of locks on a file: many may hold `read` at a time, or one `write`.
 
     `write` is `MachineLock(..., fair=True)`, and excludes all that lock the same name
@@ -61,7 +62,7 @@ class MachineRWLock:
         LockFileError: The private folder is not private, or this is Windows.
     """
 
-    __slots__ = ("__weakref__", "_read", "_write")
+    __slots__ = ()
 
     def __init__(
         self, name: str | None = None, *, path: str | os.PathLike[str] | None = None
@@ -75,24 +76,9 @@ class MachineRWLock:
         return "machine"
 
     @property
-    def name(self) -> str | None:
-        """The name given to the constructor, or None."""
-        return self._write.name
-
-    @property
     def path(self) -> str:
         """The path of the lock file."""
         return self._write.path
-
-    @property
-    def read(self) -> MachineReadLock:
-        """The lock that many may hold at a time."""
-        return self._read
-
-    @property
-    def write(self) -> MachineWriteLock:
-        """The lock that excludes all others."""
-        return self._write
 
     def holder(self) -> LockHolder | None:
         """Return who writes, as it said itself; None if nobody does.

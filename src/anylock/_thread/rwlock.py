@@ -10,6 +10,7 @@ from anylock._errors import LockNotHeldError
 from anylock._hold import TimedHold, checked_name
 from anylock._inside import NobodyInside, here
 from anylock._parking import this_thread
+from anylock._rwlock import TwoSided
 from anylock._thread.lock import ThreadLock
 from anylock._thread.passage import ThreadPassage
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 _ONCE = (False,)
 
 
-class ThreadRWLock:
+class ThreadRWLock(TwoSided["ThreadReadSide", "ThreadWriteSide"]):
     """A read-write lock for threads, and tasks of any event loops, of one process.
 
     `read` and `write` are locks, with the methods of `ThreadLock`. Any number of
@@ -46,7 +47,7 @@ class ThreadRWLock:
         TypeError: `name` is not a string.
     """
 
-    __slots__ = ("__weakref__", "_passage", "_read", "_write")
+    __slots__ = ("_passage",)
 
     def __init__(
         self, name: str | None = None, *, reset_after_fork: bool = False
@@ -60,21 +61,6 @@ class ThreadRWLock:
     def kind(self) -> Literal["thread"]:
         """The kind of lock, "thread"."""
         return "thread"
-
-    @property
-    def name(self) -> str | None:
-        """The label given to the constructor, or None."""
-        return self._passage.name
-
-    @property
-    def read(self) -> ThreadReadSide:
-        """The lock that many hold at the same time, to read."""
-        return self._read
-
-    @property
-    def write(self) -> ThreadWriteSide:
-        """The lock that one holds, to write, while nobody reads."""
-        return self._write
 
     def __repr__(self) -> str:
         label = "" if self.name is None else f"name={self.name!r} "
