@@ -63,6 +63,16 @@ def _threads_switch_often() -> None:
         sys.setswitchinterval(float(interval))
 
 
+@pytest.fixture(params=[None, 1e-6], ids=["usual switches", "many switches"])
+def _switches(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Let threads switch as often as usual, and after every microsecond."""
+    usual = sys.getswitchinterval()
+    if request.param is not None:
+        sys.setswitchinterval(request.param)
+    yield
+    sys.setswitchinterval(usual)
+
+
 @pytest.fixture
 def _no_garbage_collection() -> Iterator[None]:
     """Keep handlers from raising in what the collector calls, where that is lost."""

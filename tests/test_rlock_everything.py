@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import _thread
-import sys
 import threading
 from contextlib import AsyncExitStack, ExitStack
-from functools import partial
 from typing import TYPE_CHECKING
 
 import anyio
@@ -14,20 +12,17 @@ import pytest
 from anyio.lowlevel import checkpoint
 
 from anylock import LockTimeout, WouldDeadlock, make_rlock
-from backends import BACKENDS
 from depths import SYNC_WAYS, WAYS, Way
-from staging import in_thread, until, usable
-from test_everything_at_once import Stress
+from staging import until
+from test_everything_at_once import LockStress
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
     from anylock import LockKind
 
 DEEPEST = 4
 
 
-class DeepStress(Stress):
+class DeepStress(LockStress):
     """The same, with a random depth and any way to get there."""
 
     def again(self) -> None:
@@ -68,37 +63,28 @@ class DeepStress(Stress):
                 if how != "try":
                     lock = self.lock
                     async with lock if timeout is None else lock.hold(timeout):
-                        await self.sleep_inside(how)
+                        await self.stay(how)
                 elif self.lock.try_acquire():
                     try:
-                        await self.sleep_inside(how)
+                        await self.stay(how)
                     finally:
                         self.lock.release()
         except LockTimeout:
             pass
         await checkpoint()
 
-    async def sleep_inside(self, how: str) -> None:
+    async def stay(self, how: str) -> None:
         self.inside(how)
         with self.section:
             await self.deeper()
 
-    def in_thread(self) -> None:
-        way = self.random.choice(SYNC_WAYS)
+    def in_thread(self, *ways: str) -> None:
+        way = self.random.choice(ways or SYNC_WAYS)
         try:
             with self.lock.hold(self.moment()) if way == "hold" else self.lock:
                 self.inside(way)
         except (LockTimeout, WouldDeadlock):
             pass  # the latter if a task of this very thread is inside, at an await
-
-
-@pytest.fixture(params=[None, 1e-6], ids=["usual switches", "many switches"])
-def _switches(request: pytest.FixtureRequest) -> Iterator[None]:
-    usual = sys.getswitchinterval()
-    if request.param is not None:
-        sys.setswitchinterval(request.param)
-    yield
-    sys.setswitchinterval(usual)
 
 
 @pytest.mark.usefixtures("_switches")
@@ -107,13 +93,8 @@ def test_everything_at_once(kind: LockKind) -> None:
     lock = make_rlock(kind)
     before = threading.active_count()
     stress = DeepStress(lock, 1, 0.4)
-    work: list[Callable[[], None]] = [stress.thread, stress.thread]
-    work += [stress.abandoned_loops]
-    work += [partial(stress.loop_after_loop, b) for b in BACKENDS if usable(b)]
     started = _thread._count()
-    with ExitStack() as threads:
-        for one in work:
-            threads.enter_context(in_thread(one))
+    stress.run()
     stress.check()
     assert threading.active_count() <= before
     until(lambda: _thread._count() <= started)  # the helpers are none of threading's
