@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 import anylock
 from anylock import make_lock
 from staging import Section, acquire, all_done, assert_at_rest, enter, in_thread
@@ -25,6 +27,11 @@ if TYPE_CHECKING:
 OURS = str(Path(anylock.__file__).parent)
 MOST = 1000
 """More than there are points on any of the paths."""
+
+not_between_instructions = pytest.mark.skipif(
+    sys.version_info < (3, 11), reason="docs/locks.md promises it from 3.11 on"
+)
+"""Up to 3.10 a handler may also run between any two instructions."""
 
 
 class Interrupted(Exception):  # noqa: N818 - nothing went wrong

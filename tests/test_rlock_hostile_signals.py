@@ -18,7 +18,14 @@ from depths import (
     rbridge_of,
     rlock,
 )
-from interruptions import Interrupted, interrupt, interrupt_at, run_points, still_works
+from interruptions import (
+    Interrupted,
+    interrupt,
+    interrupt_at,
+    not_between_instructions,
+    run_points,
+    still_works,
+)
 from staging import (
     PATIENCE,
     assert_at_rest,
@@ -51,7 +58,7 @@ def test_storm_of_signals_over_the_native_with(kind: LockKind) -> None:
 
 
 @bridged
-@pytest.mark.skipif(sys.version_info < (3, 11), reason="promised from 3.11 on")
+@not_between_instructions
 @pytest.mark.parametrize("timeout", [None, 60.0])
 def test_handler_raises_at_every_point_of_a_careful_way_in(
     kind: LockKind, timeout: float | None

@@ -12,7 +12,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from anylock import make_rwlock
-from interruptions import Interrupted, interrupt, interrupt_at, run_points
+from interruptions import (
+    Interrupted,
+    interrupt,
+    interrupt_at,
+    not_between_instructions,
+    run_points,
+)
 from readers import assert_at_rest, passage_of, waiting
 from staging import PATIENCE, in_thread, until
 
@@ -25,10 +31,7 @@ if TYPE_CHECKING:
 
 pytestmark = [
     pytest.mark.usefixtures("_no_garbage_collection"),
-    # Up to 3.10 a handler may also run between any two instructions.
-    pytest.mark.skipif(
-        sys.version_info < (3, 11), reason="docs/locks.md promises it from 3.11 on"
-    ),
+    not_between_instructions,
 ]
 
 sides = pytest.mark.parametrize("side", ["read", "write"])

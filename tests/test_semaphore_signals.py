@@ -4,23 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import random
 import signal
 import sys
 import threading
-from contextlib import ExitStack
-from functools import partial
-from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-import anyio
 import pytest
-from anyio.lowlevel import checkpoint
 
-from anylock import LockTimeout, WouldDeadlock
 from anylock._parking import ThreadMarker, this_thread
-from backends import BACKENDS, Backend, run
-from interruptions import Interrupted, interrupt, interrupt_at, run_points
+from interruptions import (
+    Interrupted,
+    interrupt,
+    interrupt_at,
+    not_between_instructions,
+    run_points,
+)
 from permits import (
     Room,
     acquire,
@@ -34,21 +32,17 @@ from permits import (
     still_works,
     waiting,
 )
-from staging import PATIENCE, all_done, in_thread, until, usable
+from staging import PATIENCE, all_done, in_thread, until
+from stress import Stress
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator
+    from collections.abc import Callable, Generator
     from types import FrameType
 
     from anylock import LockKind
     from permits import BridgedSemaphore
 
 pytestmark = pytest.mark.usefixtures("_no_garbage_collection")
-
-# Up to 3.10 a handler may also run between any two instructions.
-not_between_instructions = pytest.mark.skipif(
-    sys.version_info < (3, 11), reason="docs/locks.md promises it from 3.11 on"
-)
 
 
 @contextlib.contextmanager
@@ -238,107 +232,26 @@ def test_handler_raises_just_when_a_permit_is_had(kind: LockKind, tasks: str) ->
 # Everything at once
 
 
-class Stress:
-    """Threads, and tasks of several loops, that do everything at once, at random."""
+class SemaphoreStress(Stress):
+    """Of whom as many are inside as there are permits."""
+
+    # Not by `with`: of several loops, each may hold what the others wait for.
+    beside_tasks = ("hold", "try")
 
     def __init__(self, semaphore: BridgedSemaphore, seed: int, seconds: float) -> None:
-        self.semaphore = semaphore
-        self.random = random.Random(seed)  # noqa: S311 - no secrets here
+        super().__init__(semaphore, seed, seconds)
         self.room = Room(semaphore)
-        self.ends = monotonic() + seconds
-        self.ways: set[str] = set()
-
-    @property
-    def over(self) -> bool:
-        wanted = {"with", "hold", "async with", "async hold"}
-        late = monotonic() - self.ends
-        return late > 0 and (late > PATIENCE / 2 or self.ways >= wanted)
 
     def inside(self, how: str) -> None:
-        self.ways.add(how)
+        super().inside(how)
         self.room.stand(0)
 
-    def moment(self) -> float:
-        return self.random.choice([0.0, 1e-6, 1e-3, 0.1])
+    async def stay(self, how: str) -> None:
+        self.ways.add(how)
+        await self.room.stay(0, wait=self.random.random() < 0.3)
 
-    def in_thread(self, *ways: str) -> None:
-        how = self.random.choice(ways or ["with", "hold", "try"])
-        try:
-            if how == "with":
-                with self.semaphore:
-                    self.inside(how)
-            elif how == "hold":
-                with self.semaphore.hold(self.moment()):
-                    self.inside(how)
-            elif self.semaphore.try_acquire():
-                self.inside(how)
-                leave(self.semaphore)
-        except (LockTimeout, WouldDeadlock):
-            pass
-
-    async def in_task(self) -> None:
-        how = self.random.choice(["async with", "async hold", "cancelled"])
-        patience = self.moment() if how == "cancelled" else None
-        timeout = self.moment() if how == "async hold" else None
-        semaphore = self.semaphore
-        try:
-            with anyio.move_on_after(patience):
-                async with semaphore if timeout is None else semaphore.hold(timeout):
-                    self.ways.add(how)
-                    await self.room.stay(0, wait=self.random.random() < 0.3)
-        except LockTimeout:
-            pass
-        await checkpoint()
-
-    def thread(self) -> None:
-        while not self.over:
-            self.in_thread()
-
-    async def task(self) -> None:
-        while not self.over:
-            await self.in_task()
-            # Not by `with`: of several loops, each may hold what the others wait for.
-            if self.random.random() < 0.1:
-                self.in_thread("hold", "try")
-
-    def loop_after_loop(self, backend: Backend) -> None:
-        """Event loops that end in the middle, with their tasks cancelled."""
-
-        async def main() -> None:
-            with anyio.move_on_after(self.random.random() / 10):
-                await all_done(*[self.task] * 4)
-
-        while not self.over:
-            run(backend, main)
-
-    def abandoned_loops(self) -> None:
-        """Event loops that are closed in the middle, with their tasks forgotten.
-
-        The tasks never wait inside, so that they cannot be lost there.
-        """
-
-        async def one() -> None:
-            while True:
-                async with self.semaphore:
-                    self.inside("abandoned")
-                await asyncio.sleep(0)
-
-        while not self.over:
-            loop = asyncio.new_event_loop()
-            loop.set_exception_handler(lambda _loop, _context: None)
-            tasks = [loop.create_task(one()) for _ in range(3)]
-            loop.run_until_complete(asyncio.sleep(self.random.random() / 100))
-            loop.close()
-            del tasks, loop
-
-
-@pytest.fixture(params=[None, 1e-6], ids=["usual switches", "many switches"])
-def _switches(request: pytest.FixtureRequest) -> Iterator[None]:
-    usual = sys.getswitchinterval()
-    if request.param is not None:
-        sys.setswitchinterval(request.param)
-    yield
-    sys.setswitchinterval(usual)
+    def release(self) -> None:
+        leave(self.lock)
 
 
 @bridged
@@ -347,16 +260,10 @@ def _switches(request: pytest.FixtureRequest) -> Iterator[None]:
 def test_everything_at_once(kind: LockKind, value: int) -> None:
     semaphore = make(kind, value)
     before = threading.active_count()
-    stress = Stress(semaphore, value, 0.4)
-    work: list[Callable[[], None]] = [stress.thread, stress.thread]
-    work += [stress.abandoned_loops]
-    work += [partial(stress.loop_after_loop, b) for b in BACKENDS if usable(b)]
-    with ExitStack() as threads:
-        for one in work:
-            threads.enter_context(in_thread(one))
+    stress = SemaphoreStress(semaphore, value, 0.4)
+    stress.run()
     assert stress.room.most <= value
     assert len(stress.room.entered) > 50
-    assert stress.ways > {"with", "hold", "async with", "async hold"}
     settled(semaphore, value)
     still_works(semaphore, value)
     assert threading.active_count() <= before

@@ -13,7 +13,14 @@ import pytest
 
 from anylock import make_lock
 from anylock._parking import ThreadMarker, this_thread
-from interruptions import Interrupted, interrupt, interrupt_at, run_points, still_works
+from interruptions import (
+    Interrupted,
+    interrupt,
+    interrupt_at,
+    not_between_instructions,
+    run_points,
+    still_works,
+)
 from staging import (
     PATIENCE,
     acquire,
@@ -35,10 +42,6 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.usefixtures("_no_garbage_collection")
 
-# Up to 3.10 a handler may also run between any two instructions.
-not_between_instructions = pytest.mark.skipif(
-    sys.version_info < (3, 11), reason="docs/locks.md promises it from 3.11 on"
-)
 bridged = pytest.mark.parametrize("kind", ["process", "thread"])
 
 

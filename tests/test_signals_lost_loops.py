@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from anylock import make_lock
-from interruptions import Interrupted, interrupt, interrupt_at, run_points
+from interruptions import (
+    Interrupted,
+    interrupt,
+    interrupt_at,
+    not_between_instructions,
+    run_points,
+)
 from staging import PATIENCE, all_done, granted, in_thread, until, waiting
 
 if TYPE_CHECKING:
     from anylock import Lock, LockKind
 
-pytestmark = pytest.mark.skipif(
-    sys.version_info < (3, 11), reason="docs/locks.md promises it from 3.11 on"
-)
+pytestmark = not_between_instructions
 
 
 def grant_to_a_closed_loop(lock: Lock, kept: list[Any], go: threading.Event) -> None:
