@@ -12,11 +12,15 @@ from hypothesis.errors import Flaky
 from hypothesis.stateful import run_state_machine_as_test
 
 from actors import Violation
+from anylock._async._base import AsyncBase
+from anylock._bridge.queue import Waiting
 from machines import Machine
 from staging import PATIENCE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    import pytest
 
 IMPATIENCE = 0.7
 """Seconds to wait for what most likely never happens."""
@@ -88,3 +92,34 @@ def first_violation(machine: Callable[[], Machine]) -> str:
     with suppress(Found, Flaky):
         run_state_machine_as_test(cast("Any", make), settings=WITH_A_FAULT)
     return found[0] if found else "nothing"
+
+
+# Faults that several machines are to find.
+
+
+def do_nothing(*_: object) -> None:
+    pass
+
+
+def lose_the_grant(patch: pytest.MonkeyPatch) -> None:
+    def withdraw(bridge: Any, waiter: Any) -> None:
+        if waiter.granted:
+            bridge._distrust(waiter)
+        else:
+            bridge._remove(waiter)
+
+    patch.setattr(Waiting, "_withdraw", withdraw)
+
+
+def lose_the_grant_of_a_task(patch: pytest.MonkeyPatch) -> None:
+    def withdraw(lock: Any, waiter: Any) -> None:
+        lock._waiters.pop(waiter, None)
+
+    patch.setattr(AsyncBase, "_withdraw", withdraw)
+
+
+def serve_the_last(patch: pytest.MonkeyPatch) -> None:
+    def last(bridge: Any, _thread: Any) -> Any:
+        return next(reversed(bridge._queue))
+
+    patch.setattr(Waiting, "_next", last)

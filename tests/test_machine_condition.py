@@ -13,7 +13,7 @@ from anylock._async.rlock import AsyncRLock
 from anylock._notices import Notices
 from backends import ASYNCIO, TRIO, Backend, require
 from condition_machine import ConditionMachine
-from machine_runs import HUNT, first_violation, run
+from machine_runs import HUNT, do_nothing, first_violation, run
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,10 +33,6 @@ def test_condition_of_tasks(loop: Backend) -> None:
 
 
 # That the machine finds what is wrong: one fault each.
-
-
-def do_nothing(*_: object) -> None:
-    pass
 
 
 def keep_the_notification(patch: pytest.MonkeyPatch) -> None:

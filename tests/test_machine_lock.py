@@ -11,14 +11,21 @@ import pytest
 
 from actors import Actor, TaskActor, demand, get_in, get_out
 from anylock import make_lock
-from anylock._async._base import AsyncBase
 from anylock._async._owned import AsyncOwned
 from anylock._bridge.base import Bridge
 from anylock._bridge.lock import Holder, LockBridge
 from anylock._bridge.queue import Waiting
 from anylock._parking import Waiter
 from backends import ASYNCIO, TRIO, Backend, require
-from machine_runs import HUNT, first_violation, run
+from machine_runs import (
+    HUNT,
+    do_nothing,
+    first_violation,
+    lose_the_grant,
+    lose_the_grant_of_a_task,
+    run,
+    serve_the_last,
+)
 from machines import TINY, WHO, Machine, step
 from staging import assert_at_rest
 
@@ -295,27 +302,6 @@ def test_lock_of_tasks(loop: Backend) -> None:
 # That the machine finds what is wrong: one fault each, of those that others had.
 
 
-def do_nothing(*_: object) -> None:
-    pass
-
-
-def lose_the_grant(patch: pytest.MonkeyPatch) -> None:
-    def withdraw(bridge: Any, waiter: Any) -> None:
-        if waiter.granted:
-            bridge._distrust(waiter)
-        else:
-            bridge._remove(waiter)
-
-    patch.setattr(Waiting, "_withdraw", withdraw)
-
-
-def lose_the_grant_of_a_task(patch: pytest.MonkeyPatch) -> None:
-    def withdraw(lock: Any, waiter: Any) -> None:
-        lock._waiters.pop(waiter, None)
-
-    patch.setattr(AsyncBase, "_withdraw", withdraw)
-
-
 def overtake_the_queue(patch: pytest.MonkeyPatch) -> None:
     def take(bridge: Any) -> bool:
         if not bridge._acquire(False):
@@ -334,13 +320,6 @@ def steal_the_grant(patch: pytest.MonkeyPatch) -> None:
         return True
 
     patch.setattr(AsyncOwned, "_take", take)
-
-
-def serve_the_last(patch: pytest.MonkeyPatch) -> None:
-    def last(bridge: Any, _thread: Any) -> Any:
-        return next(reversed(bridge._queue))
-
-    patch.setattr(Waiting, "_next", last)
 
 
 def pass_by_the_turnstile(patch: pytest.MonkeyPatch) -> None:

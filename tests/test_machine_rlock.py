@@ -11,12 +11,11 @@ import pytest
 from hypothesis.stateful import rule
 
 from actors import Actor, TaskActor, ThreadActor
-from anylock._async._base import AsyncBase
 from anylock._async.rlock import AsyncRLock
 from anylock._bridge.rlock import RLockBridge
 from anylock._parking import Waiter, this_thread
 from backends import ASYNCIO, TRIO, Backend, require
-from machine_runs import first_violation, run
+from machine_runs import do_nothing, first_violation, lose_the_grant_of_a_task, run
 from machines import TINY, WHO, Machine, step
 from owners import DEAD, RLockStage
 from staging import until
@@ -256,10 +255,6 @@ def test_rlock_of_tasks(loop: Backend) -> None:
 # That the machine finds what is wrong: one fault each, of those that others had.
 
 
-def do_nothing(*_: object) -> None:
-    pass
-
-
 def know_threads_only(patch: pytest.MonkeyPatch) -> None:
     """Take every task of the thread for the one that holds it."""
 
@@ -301,13 +296,6 @@ def leave_the_grant(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(RLockBridge, "_take_back", do_nothing)
 
 
-def lose_the_grant(patch: pytest.MonkeyPatch) -> None:
-    def withdraw(lock: Any, waiter: Any) -> None:
-        lock._waiters.pop(waiter, None)
-
-    patch.setattr(AsyncBase, "_withdraw", withdraw)
-
-
 def forget_the_depth(patch: pytest.MonkeyPatch) -> None:
     """Open it as soon as its owner leaves once, by whichever way."""
 
@@ -339,7 +327,7 @@ def steal_the_grant(patch: pytest.MonkeyPatch) -> None:
         ("thread", keep_the_elected, "for ever|locked:"),
         ("thread", suffer_the_dead, "for ever"),
         ("thread", leave_the_grant, "for ever"),
-        ("async", lose_the_grant, "for ever|locked:"),
+        ("async", lose_the_grant_of_a_task, "for ever|locked:"),
         ("async", forget_the_depth, "not held, not {|locked:|beside"),
         ("async", steal_the_grant, "beside|overtook"),
     ],

@@ -10,10 +10,15 @@ import pytest
 
 from anylock._async._base import AsyncBase
 from anylock._async.semaphore import AsyncSemaphore
-from anylock._bridge.queue import Waiting
 from anylock._thread.semaphore import ThreadBoundedSemaphore, ThreadSemaphore
 from backends import ASYNCIO, TRIO, Backend, require
-from machine_runs import first_violation, run
+from machine_runs import (
+    do_nothing,
+    first_violation,
+    lose_the_grant,
+    run,
+    serve_the_last,
+)
 from semaphore_machine import SemaphoreMachine
 
 if TYPE_CHECKING:
@@ -36,20 +41,6 @@ def test_semaphore_of_tasks(loop: Backend) -> None:
 # That the machine finds what is wrong: one fault each.
 
 
-def do_nothing(*_: object) -> None:
-    pass
-
-
-def lose_the_grant(patch: pytest.MonkeyPatch) -> None:
-    def withdraw(bridge: Any, waiter: Any) -> None:
-        if waiter.granted:
-            bridge._distrust(waiter)
-        else:
-            bridge._remove(waiter)
-
-    patch.setattr(Waiting, "_withdraw", withdraw)
-
-
 def forget_the_rest(patch: pytest.MonkeyPatch) -> None:
     give_back = ThreadSemaphore._give_back
 
@@ -57,13 +48,6 @@ def forget_the_rest(patch: pytest.MonkeyPatch) -> None:
         give_back(semaphore, bridge, 1)
 
     patch.setattr(ThreadSemaphore, "_give_back", give_back_one)
-
-
-def serve_the_last(patch: pytest.MonkeyPatch) -> None:
-    def last(bridge: Any, _thread: Any) -> Any:
-        return next(reversed(bridge._queue))
-
-    patch.setattr(Waiting, "_next", last)
 
 
 def have_no_bound(patch: pytest.MonkeyPatch) -> None:
