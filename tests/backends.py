@@ -108,3 +108,22 @@ def run(
         backend=backend.library,
         backend_options=backend.options,
     )
+
+
+def start_guest(
+    trio: Any, main: Callable[[], Awaitable[object]]
+) -> asyncio.Future[Any]:
+    """Let trio run beside the tasks of this loop, of asyncio.
+
+    Returns:
+        A future that gives the outcome.
+    """
+    host = asyncio.get_running_loop()
+    over: asyncio.Future[Any] = host.create_future()
+    trio.lowlevel.start_guest_run(
+        main,
+        run_sync_soon_threadsafe=host.call_soon_threadsafe,
+        run_sync_soon_not_threadsafe=host.call_soon,
+        done_callback=over.set_result,
+    )
+    return over

@@ -1,4 +1,4 @@
-"""Forked children that run a function of a test, and signals between processes."""
+"""Processes that run a function of a test, and signals between them."""
 
 from __future__ import annotations
 
@@ -7,12 +7,14 @@ import select
 import signal
 import traceback
 import warnings
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from staging import PATIENCE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Generator
+    from multiprocessing.process import BaseProcess
 
 
 class Child:
@@ -67,3 +69,21 @@ class Signal:
     def close(self) -> None:
         os.close(self._read)
         os.close(self._write)
+
+
+@contextmanager
+def running(*processes: BaseProcess) -> Generator[None]:
+    """Start the processes; in the end each of them must have done well."""
+    try:
+        for process in processes:
+            process.start()
+        yield
+        for process in processes:
+            process.join(60)
+        assert [process.exitcode for process in processes] == [0] * len(processes)
+    finally:
+        for process in processes:
+            if process.is_alive():
+                process.kill()
+                process.join()
+            process.close()

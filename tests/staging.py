@@ -6,6 +6,7 @@ What is private to the locks is known here and nowhere else in these tests.
 from __future__ import annotations
 
 import faulthandler
+import sys
 import threading
 import types
 from contextlib import contextmanager
@@ -21,6 +22,7 @@ from backends import require
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Generator
+    from types import FrameType
 
     from anylock._bridge.lock import LockBridge
     from backends import Backend
@@ -100,6 +102,23 @@ def amid_steps(lock: Lock) -> bool:
 def is_native(lock: Lock) -> bool:
     """Say whether sync callers run the C methods of the inner lock."""
     return isinstance(lock.__enter__, types.BuiltinMethodType)
+
+
+def python_calls(function: Callable[[Any], object], made: object) -> list[str]:
+    """Return the names of the Python functions that run in `function(made)`."""
+    calls: list[str] = []
+
+    def note(frame: FrameType, event: str, _: object) -> None:
+        if event == "call":
+            calls.append(frame.f_code.co_name)
+
+    before = sys.getprofile()
+    sys.setprofile(note)
+    try:
+        function(made)
+    finally:
+        sys.setprofile(before)
+    return calls
 
 
 def until(condition: Callable[[], object]) -> None:

@@ -16,6 +16,7 @@ from anylock import make_lock, make_semaphore
 from interruptions import interrupt_at, run_points
 
 if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop
     from collections.abc import Callable
 
 ownerless = pytest.mark.parametrize(
@@ -66,6 +67,21 @@ def test_handler_releases_what_is_about_to_be_waited_for(
     run_points(attempt)
 
 
+def held_and_waited_for(thing: Any) -> tuple[AbstractEventLoop, Any, object]:
+    """Return a loop where that is held, who waits for it there, and its task."""
+    loop = asyncio.new_event_loop()
+    loop.set_exception_handler(lambda _loop, _context: None)
+    waiting: Any = thing.__aenter__()
+
+    async def hold_and_wait() -> object:
+        await thing.acquire()
+        task = loop.create_task(waiting)
+        await checkpoint()
+        return task
+
+    return loop, waiting, loop.run_until_complete(hold_and_wait())
+
+
 @ownerless
 def test_handler_tries_to_take_what_is_handed_to_a_closed_loop(
     make: Callable[[], Any],
@@ -74,17 +90,7 @@ def test_handler_tries_to_take_what_is_handed_to_a_closed_loop(
 
     def attempt(point: int, where: list[str]) -> None:
         thing = make()
-        loop = asyncio.new_event_loop()
-        loop.set_exception_handler(lambda _loop, _context: None)
-        waiting: Any = thing.__aenter__()
-
-        async def hold_and_wait() -> object:
-            await thing.acquire()
-            task = loop.create_task(waiting)
-            await checkpoint()
-            return task
-
-        task = loop.run_until_complete(hold_and_wait())
+        loop, waiting, task = held_and_waited_for(thing)
         loop.close()
         taken = list[bool]()
         with interrupt_at(point, lambda: taken.append(thing.try_acquire()), where):
@@ -109,17 +115,7 @@ def test_handler_tries_to_take_what_the_gone_were_granted(
 
     def attempt(point: int, where: list[str]) -> None:
         thing = make()
-        loop = asyncio.new_event_loop()
-        loop.set_exception_handler(lambda _loop, _context: None)
-        waiting: Any = thing.__aenter__()
-
-        async def hold_and_wait() -> object:
-            await thing.acquire()
-            task = loop.create_task(waiting)
-            await checkpoint()
-            return task
-
-        task = loop.run_until_complete(hold_and_wait())
+        loop, waiting, task = held_and_waited_for(thing)
         thing.release()
         loop.close()
         taken = list[bool]()

@@ -22,7 +22,8 @@ from anylock import (
     make_rlock,
 )
 from backends import ASYNCIO, EAGER, UVLOOP, Backend, run
-from staging import PATIENCE, Section, all_done, until_in_task
+from reentries import assert_at_rest, depth, queued
+from staging import PATIENCE, Section, all_done
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,28 +35,6 @@ on_asyncio = pytest.mark.parametrize("backend", [ASYNCIO, EAGER, UVLOOP], ids=st
 @pytest.fixture
 def lock() -> AsyncRLock:
     return make_rlock("async", name="tree")
-
-
-def waiting(lock: AsyncRLock) -> int:
-    return len(lock._waiters or ())
-
-
-async def queued(lock: AsyncRLock, number: int = 1) -> None:
-    await until_in_task(lambda: waiting(lock) >= number)
-
-
-def assert_at_rest(lock: AsyncRLock) -> None:
-    assert not lock.locked()
-    assert waiting(lock) == 0
-    assert lock._reentries == 0
-    assert repr(lock).endswith("[unlocked]>")
-    assert lock.try_acquire()
-    lock.release()
-    assert not lock.locked()
-
-
-def depth(lock: AsyncRLock) -> int:
-    return lock._reentries + 1 if lock.locked() else 0
 
 
 async def enter(lock: AsyncRLock, way: str) -> None:

@@ -23,7 +23,8 @@ from anylock import (
     make_rlock,
 )
 from backends import ASYNCIO, Backend, run
-from staging import Section, all_done, in_thread, until_in_task
+from reentries import assert_at_rest, depth, queued, waiting
+from staging import Section, all_done, in_thread
 
 in_worker = anyio.to_thread.run_sync
 
@@ -31,28 +32,6 @@ in_worker = anyio.to_thread.run_sync
 @pytest.fixture
 def lock() -> AsyncRLock:
     return make_rlock("async", name="tree")
-
-
-def waiting(lock: AsyncRLock) -> int:
-    return len(lock._waiters or ())
-
-
-async def queued(lock: AsyncRLock, number: int = 1) -> None:
-    await until_in_task(lambda: waiting(lock) >= number)
-
-
-def assert_at_rest(lock: AsyncRLock) -> None:
-    assert not lock.locked()
-    assert waiting(lock) == 0
-    assert lock._reentries == 0
-    assert repr(lock).endswith("[unlocked]>")
-    assert lock.try_acquire()
-    lock.release()
-    assert not lock.locked()
-
-
-def depth(lock: AsyncRLock) -> int:
-    return lock._reentries + 1 if lock.locked() else 0
 
 
 # Loops and threads

@@ -25,10 +25,10 @@ from anylock import (
     make_semaphore,
 )
 from backends import Backend, run
+from staging import python_calls
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from types import FrameType
 
 BUILTIN = type(threading.Lock().acquire)
 KINDS: tuple[LockKind, ...] = ("async", "process", "thread")
@@ -234,23 +234,6 @@ def use_rlock(made: Any) -> None:
         pass
     made.__enter__()
     made.__exit__(None, None, None)
-
-
-def python_calls(function: Callable[[Any], object], made: object) -> list[str]:
-    """Return the names of the Python functions that run in `function(made)`."""
-    calls: list[str] = []
-
-    def note(frame: FrameType, event: str, _: object) -> None:
-        if event == "call":
-            calls.append(frame.f_code.co_name)
-
-    before = sys.getprofile()
-    sys.setprofile(note)
-    try:
-        function(made)
-    finally:
-        sys.setprofile(before)
-    return calls
 
 
 NATIVE: list[tuple[Callable[..., Any], Callable[[Any], None], LockKind]] = [

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 import tracemalloc
-from typing import TYPE_CHECKING, Any
 
 import anyio.lowlevel
 import pytest
 
 from anylock import ProcessLock, ThreadLock, make_lock
 from backends import Backend, run
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from types import FrameType
+from staging import python_calls
 
 BUILTIN = type(threading.Lock().acquire)
 
@@ -36,23 +31,6 @@ def use(lock: ProcessLock | ThreadLock) -> None:
         lock.acquire(False)
         lock.acquire(True, 0)
         lock.release()
-
-
-def python_calls(function: Callable[[Any], object], lock: object) -> list[str]:
-    """Return the names of the Python functions that run in `function(lock)`."""
-    calls: list[str] = []
-
-    def note(frame: FrameType, event: str, _: object) -> None:
-        if event == "call":
-            calls.append(frame.f_code.co_name)
-
-    before = sys.getprofile()
-    sys.setprofile(note)
-    try:
-        function(lock)
-    finally:
-        sys.setprofile(before)
-    return calls
 
 
 def assert_native(lock: ProcessLock | ThreadLock) -> None:

@@ -16,7 +16,7 @@ import anyio.to_thread
 import pytest
 
 from anylock import WrongEventLoop, make_lock
-from backends import ASYNCIO, EAGER, TRIO, UVLOOP, require, run
+from backends import ASYNCIO, EAGER, TRIO, UVLOOP, require, run, start_guest
 from staging import (
     PATIENCE,
     Section,
@@ -200,14 +200,7 @@ def test_trio_as_a_guest_of_asyncio(trio: Any, kind: LockKind) -> None:
                 nursery.start_soon(of_trio)
 
     async def main() -> None:
-        host = asyncio.get_running_loop()
-        over: asyncio.Future[Any] = host.create_future()
-        trio.lowlevel.start_guest_run(
-            guest,
-            run_sync_soon_threadsafe=host.call_soon_threadsafe,
-            run_sync_soon_not_threadsafe=host.call_soon,
-            done_callback=over.set_result,
-        )
+        over = start_guest(trio, guest)
         if kind != "async":  # that is of one event loop
             await asyncio.gather(of_asyncio(), of_asyncio())
         (await asyncio.wait_for(over, PATIENCE)).unwrap()

@@ -7,7 +7,6 @@ import multiprocessing
 import threading
 import time
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
 from multiprocessing import synchronize
 from typing import TYPE_CHECKING, Any, cast
 
@@ -15,12 +14,11 @@ import anyio.lowlevel
 import pytest
 
 from anylock import ProcessLock, make_lock
+from children import running
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
     from ctypes import c_int
     from multiprocessing.context import ForkContext, ForkServerContext, SpawnContext
-    from multiprocessing.process import BaseProcess
 
     Context = ForkContext | ForkServerContext | SpawnContext
 
@@ -42,24 +40,6 @@ def context(start_method: str) -> Context:
 @pytest.fixture
 def process_lock(context: Context) -> ProcessLock:
     return make_lock("process", name="inventory", context=context)
-
-
-@contextmanager
-def running(*processes: BaseProcess) -> Generator[None]:
-    """Start the processes; in the end each of them must have done well."""
-    try:
-        for process in processes:
-            process.start()
-        yield
-        for process in processes:
-            process.join(60)
-        assert [process.exitcode for process in processes] == [0] * len(processes)
-    finally:
-        for process in processes:
-            if process.is_alive():
-                process.kill()
-                process.join()
-            process.close()
 
 
 # What runs in the child processes

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import multiprocessing
 import pickle
 from multiprocessing import synchronize
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from anylock import LockTimeout, make_rlock
+from children import running
 from depths import NOT_HELD, rlock
 from staging import (
     PATIENCE,
@@ -19,7 +19,6 @@ from staging import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
     from ctypes import c_int
 
     from anylock import ProcessRLock
@@ -30,23 +29,6 @@ pytestmark = pytest.mark.filterwarnings(
     # pytest-xdist has a thread in each of its workers. It takes none of our locks.
     "ignore:This process .* is multi-threaded, use of fork:DeprecationWarning"
 )
-
-
-@contextlib.contextmanager
-def running(*processes: Any) -> Generator[None]:
-    try:
-        for process in processes:
-            process.start()
-        yield
-        for process in processes:
-            process.join(60)
-        assert [process.exitcode for process in processes] == [0] * len(processes)
-    finally:
-        for process in processes:
-            if process.is_alive():
-                process.kill()
-                process.join()
-            process.close()
 
 
 def work(lock: ProcessRLock, counter: c_int, condition: Any) -> None:

@@ -16,7 +16,7 @@ import pytest
 from anyio.lowlevel import checkpoint
 
 from anylock import LockNotHeldError, LockTimeout, WouldDeadlock
-from backends import ASYNCIO, TRIO, Backend, run
+from backends import ASYNCIO, TRIO, Backend, run, start_guest
 from depths import (
     SYNC_WAYS,
     TASK_WAYS,
@@ -360,14 +360,7 @@ def test_host_and_guest_in_one_thread(trio: Any, rlock: BridgedRLock) -> None:
                 nursery.start_soon(one)
 
     async def main() -> None:
-        host = asyncio.get_running_loop()
-        over: asyncio.Future[Any] = host.create_future()
-        trio.lowlevel.start_guest_run(
-            guest,
-            run_sync_soon_threadsafe=host.call_soon_threadsafe,
-            run_sync_soon_not_threadsafe=host.call_soon,
-            done_callback=over.set_result,
-        )
+        over = start_guest(trio, guest)
         await asyncio.gather(one(), one())
         (await asyncio.wait_for(over, PATIENCE)).unwrap()
 

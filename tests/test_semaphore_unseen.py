@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import anyio
@@ -34,8 +35,11 @@ from permits import (
 from staging import PATIENCE, in_thread, until
 
 if TYPE_CHECKING:
+    from collections.abc import Generator
+
     from anylock import LockKind
     from backends import Backend
+    from permits import BridgedSemaphore
 
 
 @bridged
@@ -95,9 +99,9 @@ def test_each_permit_of_a_thread_is_counted_once(
     run(backend, main)
 
 
-def test_a_forked_child_leaves_alone_what_another_thread_was_granted() -> None:
-    """As with what other threads hold: it stays taken there."""
-    semaphore = make("thread", bounded=False)
+@contextmanager
+def granted_to_a_blocked_loop(semaphore: BridgedSemaphore) -> Generator[None]:
+    """Grant the permit to a task of another thread, which cannot run meanwhile."""
     blocked, go_on = threading.Event(), threading.Event()
 
     async def loop() -> None:
@@ -111,16 +115,24 @@ def test_a_forked_child_leaves_alone_what_another_thread_was_granted() -> None:
         assert go_on.wait(PATIENCE)
         await task
 
-    def child() -> None:
-        assert not semaphore.try_acquire()
-
     acquire(semaphore)
     with in_thread(lambda: run(ASYNCIO, loop)):
         assert blocked.wait(PATIENCE)
         leave(semaphore)
         until(lambda: granted(semaphore))
-        in_child(child)
+        yield
         go_on.set()
+
+
+def test_a_forked_child_leaves_alone_what_another_thread_was_granted() -> None:
+    """As with what other threads hold: it stays taken there."""
+    semaphore = make("thread", bounded=False)
+
+    def child() -> None:
+        assert not semaphore.try_acquire()
+
+    with granted_to_a_blocked_loop(semaphore):
+        in_child(child)
     at_rest(semaphore, 1)
 
 
@@ -187,31 +199,14 @@ def test_what_another_loop_was_granted_is_not_taken_back(
 ) -> None:
     """Its task may run at any moment, whatever this loop's thread waits for."""
     semaphore = make(kind)
-    blocked, go_on = threading.Event(), threading.Event()
-
-    async def loop() -> None:
-        async def one() -> None:
-            await enter(semaphore)
-            await exit_(semaphore)
-
-        task = asyncio.create_task(one())
-        await queued(semaphore)
-        blocked.set()
-        assert go_on.wait(PATIENCE)
-        await task
 
     async def main() -> None:
         monkeypatch.setattr(this_thread.marker, "parks_tasks", True)
         assert not bridge_of(semaphore).block(0.01, None)
 
-    acquire(semaphore)
-    with in_thread(lambda: run(ASYNCIO, loop)):
-        assert blocked.wait(PATIENCE)
-        leave(semaphore)
-        until(lambda: granted(semaphore))
+    with granted_to_a_blocked_loop(semaphore):
         run(ASYNCIO, main)
         assert granted(semaphore) == 1
-        go_on.set()
     at_rest(semaphore, 1)
 
 
