@@ -7,8 +7,9 @@ up to 3.10 at more points than these.
 from __future__ import annotations
 
 import asyncio
+import signal
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -68,6 +69,47 @@ def interrupt_at(
         yield
     finally:
         sys.setprofile(None)
+
+
+@contextmanager
+def untraced() -> Generator[None]:
+    """Let no tracer run in this thread.
+
+    A handler that raises amid coverage's tracer would leave the lock of that locked.
+    """
+    tracer = sys.gettrace()
+    sys.settrace(None)
+    try:
+        yield
+    finally:
+        sys.settrace(tracer)
+
+
+def weather(thing: Any, number: int) -> None:
+    """Enter and leave by `with` until so many signals have raised in the middle."""
+    strikes = 0
+    armed = False
+
+    def strike(_number: int, _frame: FrameType | None) -> None:
+        nonlocal armed, strikes
+        if armed:
+            armed = False
+            strikes += 1
+            raise Interrupted
+
+    old = signal.signal(signal.SIGALRM, strike)
+    with untraced():
+        signal.setitimer(signal.ITIMER_REAL, 0.0002, 0.0002)
+        try:
+            while strikes < number:
+                with suppress(Interrupted):
+                    armed = True
+                    while True:
+                        with thing:
+                            pass
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.signal(signal.SIGALRM, old)
 
 
 def run_points(

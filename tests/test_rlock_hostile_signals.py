@@ -25,6 +25,7 @@ from interruptions import (
     not_between_instructions,
     run_points,
     still_works,
+    weather,
 )
 from staging import (
     PATIENCE,
@@ -33,7 +34,7 @@ from staging import (
     is_native,
     queued,
 )
-from test_signals import held_by_a_task, weather
+from test_signals import held_by_a_task
 
 if TYPE_CHECKING:
     from anylock import Lock, LockKind

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from anylock._parking import ThreadMarker, this_thread
 from interruptions import (
     Interrupted,
     interrupt,
     interrupt_at,
     not_between_instructions,
     run_points,
+    weather,
 )
 from permits import (
     Room,
@@ -37,7 +37,6 @@ from stress import Stress
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
-    from types import FrameType
 
     from anylock import LockKind
     from permits import BridgedSemaphore
@@ -108,41 +107,6 @@ def test_handler_raises_at_every_point_of_a_hold(kind: LockKind) -> None:
         at_rest(semaphore, 2)
 
     run_points(attempt, parks=False)
-
-
-@pytest.fixture
-def _no_event_loop_here(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Forget the event loops that earlier tests ran in this thread."""
-    monkeypatch.setattr(this_thread, "marker", ThreadMarker())
-
-
-def weather(semaphore: BridgedSemaphore, number: int) -> None:
-    """Enter and leave by `with` until so many signals have raised in the middle."""
-    strikes = 0
-    armed = False
-
-    def strike(_number: int, _frame: FrameType | None) -> None:
-        nonlocal armed, strikes
-        if armed:
-            armed = False
-            strikes += 1
-            raise Interrupted
-
-    old = signal.signal(signal.SIGALRM, strike)
-    tracer = sys.gettrace()
-    sys.settrace(None)  # or coverage's own lock may stay locked
-    signal.setitimer(signal.ITIMER_REAL, 0.0002, 0.0002)
-    try:
-        while strikes < number:
-            with contextlib.suppress(Interrupted):
-                armed = True
-                while True:
-                    with semaphore:
-                        pass
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, old)
-        sys.settrace(tracer)
 
 
 @bridged

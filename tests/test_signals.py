@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from anylock import make_lock
-from anylock._parking import ThreadMarker, this_thread
 from interruptions import (
     Interrupted,
     interrupt,
@@ -20,6 +19,7 @@ from interruptions import (
     not_between_instructions,
     run_points,
     still_works,
+    weather,
 )
 from staging import (
     PATIENCE,
@@ -36,27 +36,12 @@ from staging import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
-    from types import FrameType
 
     from anylock import Lock, LockKind
 
 pytestmark = pytest.mark.usefixtures("_no_garbage_collection")
 
 bridged = pytest.mark.parametrize("kind", ["process", "thread"])
-
-
-@contextlib.contextmanager
-def untraced() -> Generator[None]:
-    """Let no tracer run in this thread.
-
-    A handler that raises amid coverage's tracer would leave the lock of that locked.
-    """
-    tracer = sys.gettrace()
-    sys.settrace(None)
-    try:
-        yield
-    finally:
-        sys.settrace(tracer)
 
 
 @contextlib.contextmanager
@@ -103,43 +88,6 @@ def test_handler_raises_at_every_point_of_a_careful_with(
         still_works(lock)
 
     run_points(attempt, parks=False)
-
-
-@pytest.fixture
-def _no_event_loop_here(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Forget the event loops that earlier tests ran in this thread.
-
-    In a thread that runs some, `with` takes steps of the bridge, in which a handler
-    that raises can lose a lock. docs/locks.md says so.
-    """
-    monkeypatch.setattr(this_thread, "marker", ThreadMarker())
-
-
-def weather(lock: Lock, number: int) -> None:
-    """Enter and leave by `with` until so many signals have raised in the middle."""
-    strikes = 0
-    armed = False
-
-    def strike(_number: int, _frame: FrameType | None) -> None:
-        nonlocal armed, strikes
-        if armed:
-            armed = False
-            strikes += 1
-            raise Interrupted
-
-    old = signal.signal(signal.SIGALRM, strike)
-    with untraced():
-        signal.setitimer(signal.ITIMER_REAL, 0.0002, 0.0002)
-        try:
-            while strikes < number:
-                with contextlib.suppress(Interrupted):
-                    armed = True
-                    while True:
-                        with lock:
-                            pass
-        finally:
-            signal.setitimer(signal.ITIMER_REAL, 0)
-            signal.signal(signal.SIGALRM, old)
 
 
 @bridged
