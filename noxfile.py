@@ -118,7 +118,7 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def typing(session: nox.Session) -> None:
     """Types, by mypy and pyright, in one environment."""
-    session.install("-e", ".[cli,machine,trio]", *group("typing"))
+    session.install("-e", ".[cli,machine,plot,trio]", *group("typing"))
     run_mypy(session)
     run_pyright(session)
 
@@ -126,14 +126,14 @@ def typing(session: nox.Session) -> None:
 @nox.session(default=False)
 def mypy(session: nox.Session) -> None:
     """Types, by mypy alone (part of `typing`)."""
-    session.install("-e", ".[cli,machine,trio]", *group("typing"))
+    session.install("-e", ".[cli,machine,plot,trio]", *group("typing"))
     run_mypy(session)
 
 
 @nox.session(default=False)
 def pyright(session: nox.Session) -> None:
     """Types, by pyright alone (part of `typing`)."""
-    session.install("-e", ".[cli,machine,trio]", *group("typing"))
+    session.install("-e", ".[cli,machine,plot,trio]", *group("typing"))
     run_pyright(session)
 
 
@@ -145,7 +145,7 @@ def tests(session: nox.Session) -> None:
     what they cover: later ones do not run what is there for the earlier. In CI, threads
     switch every microsecond from 3.12 on.
     """
-    extras = ("cli", "machine", "trio")
+    extras = ("cli", "machine", "plot", "trio")
     oldest = floors(*extras) if session.python == PYTHONS[0] else []
     session.install("-e", f".[{','.join(extras)}]", *group("tests"), *oldest)
     if session.python == MEASURED:
@@ -161,7 +161,7 @@ def tests(session: nox.Session) -> None:
 @nox.session(python=[PYTHONS[0], *PYTHONS[3:]])
 def without_trio(session: nox.Session) -> None:
     """Tests and documents for who has no trio, and never imports it."""
-    session.install("-e", ".[cli,machine]", *group("tests"))
+    session.install("-e", ".[cli,machine,plot]", *group("tests"))
     session.run(
         *("python", "-c"),
         "from importlib.util import find_spec; "
@@ -173,7 +173,7 @@ def without_trio(session: nox.Session) -> None:
 @nox.session(default=False)
 def docs(session: nox.Session) -> None:
     """What README.md, docs/ and docstrings show (part of `tests`)."""
-    session.install("-e", ".[cli,machine,trio]", *group("tests"))
+    session.install("-e", ".[cli,machine,plot,trio]", *group("tests"))
     run_pytest(session, "pytest", "tests/test_docs.py")
 
 
@@ -184,7 +184,7 @@ def build(session: nox.Session) -> None:
     with tempfile.TemporaryDirectory() as dist:
         session.run("python", "-m", "build", "--outdir", dist)
         (wheel,) = Path(dist).glob("*.whl")
-        session.install(f"{wheel}[cli,machine,trio]", *group("tests"))
+        session.install(f"{wheel}[cli,machine,plot,trio]", *group("tests"))
     session.run(
         *("python", "-c"),
         "import anylock, pathlib, sys; here = pathlib.Path(anylock.__file__).parent; "
@@ -241,7 +241,7 @@ def soak(session: nox.Session) -> None:
 @nox.session(default=False, python="3.13")
 def mutation(session: nox.Session) -> None:
     """What the tests would not notice, by cosmic-ray: hours, or name a module."""
-    session.install("-e", ".[cli,machine,trio]", *group("tests", "mutation"))
+    session.install("-e", ".[cli,machine,plot,trio]", *group("tests", "mutation"))
     work = Path(tempfile.gettempdir(), "anylock-mutation")
     session.run(
         *("python", "verification/mutation/run.py", "--work", str(work)),
@@ -251,16 +251,7 @@ def mutation(session: nox.Session) -> None:
 
 @nox.session
 def benchmarks(session: nox.Session) -> None:
-    """The benchmarks, in short unless they are given arguments of their own.
-
-    `core`, `family`, `rwlock` or `machine` as the first one runs that alone, with those
-    that follow it; if none do, in full.
-    """
-    session.install("-e", ".[trio]", *group("benchmarks"))
-    chosen, options = ["core", "family", "rwlock", "machine"], session.posargs
-    if options and options[0] in chosen:
-        chosen, options = options[:1], options[1:]
-    elif not options:
-        options = ["--quick"]
-    for benchmark in chosen:
-        session.run("python", f"benchmarks/{benchmark}.py", *options)
+    """The benchmarks beside every peer, in short; `--` precedes its own options."""
+    session.install("-e", ".[cli,machine,plot,trio]", *group("peers"))
+    options = session.posargs or ["--quick"]
+    session.run("python", "-m", "anylock", "bench", *options)

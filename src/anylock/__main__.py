@@ -7,6 +7,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from anylock import __version__
+from anylock._bench.command import add_bench
 from anylock._demo.command import add_demo
 from anylock._machine.command import add_locks, add_run
 from anylock._soak.command import add_soak
@@ -30,6 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    add_bench(commands)
     add_demo(commands)
     add_locks(commands)
     add_run(commands)

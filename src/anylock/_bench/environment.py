@@ -8,27 +8,39 @@ import sys
 import sysconfig
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
 
-PACKAGES = ("anyio", "trio", "aiologic", "fair-async-rlock")
+import anylock
+
+PEERS = (
+    "anyio",
+    "trio",
+    "aiologic",
+    "fair-async-rlock",
+    "aiorwlock",
+    "fasteners",
+    "filelock",
+    "locklib",
+    "portalocker",
+    "readerwriterlock",
+)
+"""The distributions that ours is compared with, or built on."""
 
 
-def surroundings() -> dict[str, Any]:
+def surroundings() -> dict[str, str]:
     """Describe the interpreter, the machine and the packages."""
     return {
         "python": f"{platform.python_implementation()} {platform.python_version()}",
         "compiler": platform.python_compiler(),
-        "gil": gil(),
+        "GIL": gil(),
         "switch interval": f"{sys.getswitchinterval() * 1000:g} ms",
-        "garbage collector": (
-            "off where one task or thread runs, on where several contend"
-        ),
         "system": f"{platform.system()} {platform.release()} {platform.machine()}",
-        "cpu": cpu(),
+        "CPU": cpu(),
         "cores": cores(),
         "load at the start": load(),
-        "anylock": ours(),
-        **{package: installed(package) for package in PACKAGES},
+        # That of the import, which is what is measured, not of an installation.
+        "anylock": anylock.__version__,
+        "pyperf": installed("pyperf"),
+        **{package: installed(package) for package in PEERS},
     }
 
 
@@ -41,10 +53,10 @@ def gil() -> str:
     return f"{'on' if on else 'off'}, in a free-threaded build"
 
 
-def cpu() -> str:
+def cpu(info: Path = Path("/proc/cpuinfo")) -> str:
     """Name the processor."""
     try:
-        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+        for line in info.read_text(encoding="utf-8").splitlines():
             label, _, value = line.partition(":")
             if label.strip() == "model name":
                 return value.strip()
@@ -61,10 +73,10 @@ def cores() -> str:
 
 
 def load() -> str:
-    """Say how busy the machine is."""
+    """Say how busy the machine is: on average over 1, 5 and 15 minutes."""
     try:
         return " ".join(f"{each:.2f}" for each in os.getloadavg())
-    except OSError:
+    except (AttributeError, OSError):  # Windows lacks it
         return "unknown"
 
 
@@ -74,10 +86,3 @@ def installed(package: str) -> str:
         return version(package)
     except PackageNotFoundError:
         return "not installed"
-
-
-def ours() -> str:
-    """Give the version of what is measured: of the import, not of the installation."""
-    import anylock
-
-    return anylock.__version__

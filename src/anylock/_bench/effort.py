@@ -1,0 +1,73 @@
+"""How much is measured."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How much is measured.
+
+    Args:
+        name: What the command line calls it.
+        turns: How many fresh interpreters execute a statement, per contender.
+        values: How many times each of them is timed, after it has warmed up.
+        value: Seconds that each of these takes at least.
+        runs: How many interpreters run a crowd, or a queue of waiters.
+        window: Seconds for which a crowd is watched.
+        imports: How many interpreters import each module.
+        thin: Whether every other number of contenders is left out.
+        many: How many locks are made for the size of one among many.
+    """
+
+    name: str
+    turns: int
+    values: int
+    value: float
+    runs: int
+    window: float
+    imports: int
+    thin: bool
+    many: int
+
+    def some(self, numbers: tuple[int, ...]) -> tuple[int, ...]:
+        """Give the numbers of contenders that are measured."""
+        return numbers[::2] if self.thin else numbers
+
+
+QUICK = Effort(
+    "quick",
+    turns=3,
+    values=3,
+    value=0.002,
+    runs=2,
+    window=0.1,
+    imports=5,
+    thin=True,
+    many=100_000,
+)
+USUAL = Effort(
+    "usual",
+    turns=8,
+    values=5,
+    value=0.01,
+    runs=5,
+    window=0.3,
+    imports=20,
+    thin=False,
+    many=1_000_000,
+)
+FULL = Effort(
+    "full",
+    turns=20,
+    values=5,
+    value=0.02,
+    runs=10,
+    window=1.0,
+    imports=50,
+    thin=False,
+    many=1_000_000,
+)
+
+EFFORTS = {effort.name: effort for effort in (QUICK, USUAL, FULL)}

@@ -1,0 +1,1 @@
+"""How each sort of row is measured: what workers are told, and what is concluded."""

@@ -1,0 +1,1 @@
+"""The rows of the table, as data: one module for each part of it."""

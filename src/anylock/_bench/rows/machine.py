@@ -1,0 +1,78 @@
+"""The kind "machine", beside `multiprocessing.Lock` and locks on files."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from anylock._bench.findings import Target
+from anylock._bench.measure.costs import Idle
+from anylock._bench.measure.crowds import Body, Throughput
+from anylock._bench.rows.crowds import SLOWLY_ALTERNATING, waited
+from anylock._bench.rows.writing import WITH, named, row
+
+if TYPE_CHECKING:
+    from anylock._bench.plan import Row
+
+
+OURS = "make_lock('machine')"
+FAIR = "make_lock('machine',fair=True)"
+STANDARD = "multiprocessing.Lock"
+FILE_LOCKS = "fasteners.InterProcessLock portalocker.Lock filelock.FileLock"
+
+SPINNING = Body.holding("spin(2e-4)", "")
+
+MACHINE: tuple[Row, ...] = (
+    row("with-machine", "with, machine kind, free", WITH, f"{OURS} {STANDARD}", 30),
+    row(
+        "with-machine-file-locks",
+        "with, machine kind, free, beside locks on files",
+        WITH,
+        f"{OURS} {FILE_LOCKS}",
+        0.15,
+    ),
+    row(
+        "with-machine-fair",
+        "with, machine kind, free, fair=True",
+        WITH,
+        f"{FAIR} {OURS}",
+    ),
+    Throughput(
+        "throughput-machine",
+        "contended, machine kind, hold 200us",
+        named(f"{OURS} {FAIR} {STANDARD} {FILE_LOCKS}"),
+        SPINNING,
+        side="processes",
+        numbers=(1, 2, 4),
+    ),
+    waited(
+        "hand-off-machine",
+        "2 processes that hand it to each other, machine kind",
+        f"{OURS} {STANDARD}",
+        SLOWLY_ALTERNATING,
+        {"processes": 2},
+        None,
+        Target(2.5),
+    ),
+    waited(
+        "hand-off-machine-file-locks",
+        "2 processes that hand it to each other, beside locks on files",
+        f"{OURS} {FILE_LOCKS}",
+        SLOWLY_ALTERNATING,
+        {"processes": 2},
+        None,
+    ),
+    waited(
+        "fairness-machine",
+        "4 processes that come straight back, hold 200us, machine kind, fair=True",
+        f"{FAIR} {OURS} {STANDARD}",
+        SPINNING,
+        {"processes": 4},
+        "processes",
+        Target(20_000, of="ours"),
+    ),
+    Idle(
+        "idle-machine",
+        "processor time of one process that waits",
+        named(f"{OURS} {STANDARD} {FILE_LOCKS}"),
+    ),
+)
