@@ -74,10 +74,8 @@ def cores() -> str:
 
 def load() -> str:
     """Say how busy the machine is: on average over 1, 5 and 15 minutes."""
-    try:
-        return " ".join(f"{each:.2f}" for each in os.getloadavg())
-    except (AttributeError, OSError):  # Windows lacks it
-        return "unknown"
+    averages = getattr(os, "getloadavg", None)
+    return "unknown" if averages is None else " ".join(f"{n:.2f}" for n in averages())
 
 
 def installed(package: str) -> str:

@@ -9,6 +9,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from anylock._bench.findings import Finding, Target, Values
+from anylock._bench.measure.crowds import FORKS
 from anylock._bench.plan import Plan
 from anylock._bench.spread import Spread
 from anylock._bench.starting import BrokenWorkerError
@@ -192,6 +193,7 @@ class Idle:
             seconds + _AN_IMPORT,
             run,
             self.conclude,
+            (FORKS,),
         )
 
     def conclude(self, samples: Samples) -> Iterator[Item]:

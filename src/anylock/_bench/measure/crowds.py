@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from anylock._bench.plan import Samples
     from anylock._bench.starting import Starter
 
+FORKS = "posix"
+"""The module that is there where processes can be forked."""
+
 START_UP = 0.4
 """Seconds that a worker takes beside what it watches, more or less."""
 
@@ -348,7 +351,8 @@ class Traced(Crowd):
 
 def needs_of(*sides: str) -> tuple[str, ...]:
     """Name the modules that sides need."""
-    return ("trio",) if "trio tasks" in sides else ()
+    modules = {"trio tasks": "trio", "processes": FORKS}
+    return tuple(modules[side] for side in sides if side in modules)
 
 
 def per_second(sample: Any, side: str | None = None) -> float:

@@ -198,6 +198,8 @@ class Crowd:
 
     def _forked(self, number: int) -> Callable[[], None]:
         """Start a process; return what waits for its end, and takes its events."""
+        if sys.platform == "win32":
+            raise NotImplementedError
         source, sink = os.pipe()
         child = os.fork()
         if child == 0:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from tempfile import TemporaryDirectory
 from time import perf_counter, process_time, sleep
 from typing import Any
@@ -12,6 +13,8 @@ from anylock._bench.workers.serving import serve
 
 def measure(task: dict[str, Any]) -> float:
     """Give the milliseconds of processor time per second of waiting."""
+    if sys.platform == "win32":
+        raise NotImplementedError
     contender = task["contender"]
     with TemporaryDirectory() as folder:
         names: dict[str, Any] = {"path": f"{folder}/lock"}

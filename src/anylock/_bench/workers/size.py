@@ -66,7 +66,7 @@ def resident_size(make: Callable[[], Any], many: int) -> float | None:
 def _resident() -> int | None:
     """Give the bytes of memory that this process has; None where /proc is unknown."""
     statm = Path("/proc/self/statm")
-    if not statm.exists():
+    if sys.platform == "win32" or not statm.exists():
         return None
     pages = int(statm.read_text(encoding="ascii").split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE")
