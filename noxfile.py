@@ -60,6 +60,7 @@ HASTY = PYTHONS[2:]
 WITH_EVERY_MODULE = tuple(
     f"tests/test_{name}.py"
     for name in (
+        *("bench_plots", "bench_rows", "bench_run", "bench_workers"),
         *("check_family", "check_lock", "demo", "docs", "examples", "soak_run"),
         *("lockfile_commands", "lockfile_contract"),
     )

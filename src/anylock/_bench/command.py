@@ -40,14 +40,14 @@ def add_bench(commands: Any) -> None:
         dest="effort",
         action="store_const",
         const="quick",
-        help="a few minutes, for a first look",
+        help="less than ten minutes, for a first look",
     )
     effort.add_argument(
         "--full",
         dest="effort",
         action="store_const",
         const="full",
-        help="about two hours, for numbers to publish",
+        help="about two hours, for numbers to publish; in between, half an hour",
     )
     parser.add_argument(
         "--only",
