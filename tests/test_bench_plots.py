@@ -94,9 +94,12 @@ def test_each_colour_of_the_page_has_one_in_the_dark(
     used = {found.lower() for found in re.findall(r"#[0-9a-fA-F]{6}\b", body)}
     assert style.PAPER in used
     assert style.INK in used
-    # Black is what nobody has chosen: it is there in the markers of ticks alone.
-    assert used - neutral - coloured <= {"#000000"}
+    # Nothing else, black above all, which would be lost in the dark.
+    assert used <= neutral | coloured
     for light in neutral & used:
+        # As the rules look for it.
+        assert re.search(rf'style="[^"]*(fill|stroke): {light}', body)
+        assert not re.search(rf"(fill|stroke)(?!: ).{{1,3}}{light}", body)
         assert f'fill: {light}"] {{ fill: {style.DARK[light]}' in rules
 
 
@@ -148,4 +151,6 @@ def test_ours_stands_out() -> None:
     assert looks[OURS]["color"] == style.OURS
     assert looks["a.Lock"]["color"] != style.OURS
     assert len(looks) == 12
+    both = style.looks(["make_lock('a')", "make_lock('b')"]).values()
+    assert [look["linestyle"] for look in both] == ["-", "--"]
     assert len(everything().distributions[0].values) == len(GRID)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from anylock._bench.plots.style import OURS, PEERS, panels
+from anylock._bench.plots.style import OURS, PEERS, WIDE, panels
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -16,8 +16,6 @@ COLOURS = (OURS, *PEERS)
 
 _THICK = 0.8
 _MILLISECONDS = 1000
-_LOW = 0.9
-"""How high these panels are, compared with what is usual."""
 
 
 def draw_fairness(report: Report) -> Figure | None:
@@ -25,7 +23,7 @@ def draw_fairness(report: Report) -> Figure | None:
     if not report.timelines:
         return None
     titles = list(dict.fromkeys(timeline.panel for timeline in report.timelines))
-    figure, grid = panels(titles, _LOW)
+    figure, grid = panels(titles, WIDE)
     for axes, title in zip(grid, titles, strict=True):
         here = [timeline for timeline in report.timelines if timeline.panel == title]
         for place, timeline in enumerate(here):

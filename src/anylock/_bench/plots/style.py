@@ -28,10 +28,12 @@ PEERS = ("#3a7ca5", "#2a9d6f", "#b8860b", "#8a63c9", "#7a828a")
 MARKERS = "osD^vP"
 """For who cannot tell the colours apart."""
 
-COLUMNS = 3
-_PANEL = (4.6, 3.4)
+NARROW, WIDE = (3, (4.6, 3.4)), (2, (7.0, 3.0))
+"""How many panels are beside each other, and how large each is, in inches."""
+
 _LETTERS = 36
 """Of a line of a title."""
+
 _SETTINGS: Any = {
     "axes.edgecolor": INK,
     "axes.facecolor": PAPER,
@@ -55,23 +57,24 @@ _SETTINGS: Any = {
 }
 
 
-def panels(titles: Sequence[str], height: float = 1.0) -> tuple[Figure, list[Any]]:
+def panels(
+    titles: Sequence[str], layout: tuple[int, tuple[float, float]] = NARROW
+) -> tuple[Figure, list[Any]]:
     """Give a figure, and one set of axes for each title.
 
     Args:
         titles: What the panels are called.
-        height: How high they are, compared with what is usual.
+        layout: How they are laid out.
     """
-    columns = min(COLUMNS, len(titles))
+    most, (width, height) = layout
+    columns = min(most, len(titles))
     rows = -(-len(titles) // columns)
-    width, usual = _PANEL
     with rc_context(_SETTINGS):
-        figure = Figure(
-            figsize=(width * columns, usual * height * rows), layout="constrained"
-        )
+        size = (width * columns, height * rows)
+        figure = Figure(figsize=size, layout="constrained")
         grid = figure.subplots(rows, columns, squeeze=False).flatten().tolist()
     for axes, title in zip(grid, titles, strict=False):
-        axes.set_title(fill(title, _LETTERS))
+        axes.set_title(fill(title, _LETTERS), loc="left")
     for axes in grid[len(titles) :]:
         axes.set_visible(False)
     return figure, grid[: len(titles)]
@@ -87,6 +90,8 @@ def looks(labels: Sequence[str]) -> dict[str, dict[str, str]]:
             "color": colour,
             "marker": MARKERS[index % len(MARKERS)],
             "linewidth": "2.2" if label in ours else "1.2",
+            # Two of ours in one picture have the same colour.
+            "linestyle": "--" if label in ours[1::2] else "-",
         }
         for index, (label, colour) in enumerate(zip(order, colours, strict=False))
     }
