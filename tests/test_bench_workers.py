@@ -23,7 +23,6 @@ from anylock._bench.spread import GRID
 from anylock._bench.starting import BrokenWorkerError, Interrupted, Starter
 from anylock._bench.workers import idle, size, statement, waiting
 from anylock._bench.workers.crowd import SIDES
-from anylock._interrupts import interrupts_withheld
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -298,17 +297,27 @@ def test_nothing_is_started_after_an_interrupt(tmp_path: Path) -> None:
         Starter(interrupted, tmp_path).work("idle", {})
 
 
-def test_an_interrupt_kills_the_worker(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@forks
+def test_an_interrupt_kills_the_worker_and_what_it_has_forked(tmp_path: Path) -> None:
     interrupted = threading.Event()
-    starter = Starter(interrupted, tmp_path)
+    told = tmp_path / "told"
+    os.mkfifo(told)
+    setup = f"""import os
+from anylock import make_lock
+lock = make_lock('process')
+kept = []
+os.register_at_fork(after_in_child=lambda: kept.append(open({str(told)!r}, 'w')))"""
 
-    def interrupt_at_the_start() -> Any:
-        interrupted.set()
-        return interrupts_withheld()
+    def interrupt() -> None:
+        # It ends once the child, which has it open, is no more.
+        with told.open(encoding="utf-8") as end:
+            interrupted.set()
+            end.read()
 
-    monkeypatch.setattr(starting, "interrupts_withheld", interrupt_at_the_start)
-    task = {"contender": asdict(using(PROCESS)), "seconds": 1000}
+    thread = threading.Thread(target=interrupt)
+    thread.start()
+    contender = Contender("forking", setup)
+    task = {"contender": asdict(contender), "seconds": 1000}
     with pytest.raises(Interrupted):
-        starter.work("idle", task)
+        Starter(interrupted, tmp_path).work("idle", task)
+    thread.join()

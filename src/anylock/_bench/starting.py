@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
-
-from anylock._interrupts import interrupts_withheld
 
 if TYPE_CHECKING:
     import threading
@@ -64,23 +64,23 @@ class Starter:
     def started(
         self, command: list[str], environ: Mapping[str, str] | None = None
     ) -> Generator[subprocess.Popen[str]]:
-        """Start any command, which never sees Ctrl-C; if it is not awaited, kill it."""
+        """Start any command; kill what is left of it, and of what it has started."""
         if self._interrupted.is_set():
             raise Interrupted
-        with interrupts_withheld():
-            process = subprocess.Popen(
-                command,
-                env=environ,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                text=True,
-            )
-        with process:
+        with subprocess.Popen(
+            command,
+            env=environ,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            # A group of its own, which Ctrl-C does not reach, and which can be killed.
+            start_new_session=True,
+        ) as process:
             try:
                 yield process
             finally:
-                process.kill()
+                _kill(process)
 
     def _communicate(self, process: subprocess.Popen[str], worker: str) -> str:
         glances = int(PATIENCE / _GLANCE)
@@ -98,3 +98,12 @@ class Starter:
             return out
         message = f"{worker} did not end within {PATIENCE:g} seconds"
         raise BrokenWorkerError(message)
+
+
+def _kill(process: subprocess.Popen[str]) -> None:
+    """Kill a worker, and the processes that it has forked: they outlive it."""
+    if sys.platform == "win32":
+        process.kill()
+    else:
+        with suppress(ProcessLookupError, PermissionError):  # all have ended
+            os.killpg(process.pid, signal.SIGKILL)
