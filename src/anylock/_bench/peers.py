@@ -26,6 +26,7 @@ CALLS = {
     "anyio.Lock(fast)": "anyio.Lock(fast_acquire=True)",
     "anyio.Semaphore(fast)": "anyio.Semaphore(1, fast_acquire=True)",
     "anyio.Semaphore(10,fast)": "anyio.Semaphore(10, fast_acquire=True)",
+    "filelock.AsyncFileLock": "filelock.AsyncFileLock(path)",
     "filelock.FileLock": "filelock.FileLock(path, poll_interval=0.001)",
     "fasteners.InterProcessLock": "fasteners.InterProcessLock(path)",
     "portalocker.Lock": (

@@ -8,7 +8,7 @@ from anylock._bench.findings import Target
 from anylock._bench.measure.costs import Idle
 from anylock._bench.measure.crowds import Body, Throughput
 from anylock._bench.rows.crowds import SLOWLY_ALTERNATING, waited
-from anylock._bench.rows.writing import WITH, named, row
+from anylock._bench.rows.writing import ASYNC_WITH, WITH, named, row
 
 if TYPE_CHECKING:
     from anylock._bench.plan import Row
@@ -35,6 +35,13 @@ MACHINE: tuple[Row, ...] = (
         "with, machine kind, free, fair=True",
         WITH,
         f"{FAIR} {OURS}",
+    ),
+    row(
+        "async-with-machine-asyncio",
+        "async with, machine kind, free, asyncio",
+        ASYNC_WITH,
+        f"{OURS} filelock.AsyncFileLock",
+        loop="asyncio",
     ),
     Throughput(
         "throughput-machine",
