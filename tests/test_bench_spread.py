@@ -6,6 +6,7 @@ import pytest
 
 from anylock._bench.findings import Finding, Target, Values
 from anylock._bench.spread import (
+    ENOUGH,
     GRID,
     Spread,
     outliers,
@@ -16,12 +17,17 @@ from anylock._bench.spread import (
 from benches import finding
 
 
-def test_a_spread_is_the_median_between_quartiles() -> None:
-    assert Spread.of([5, 1, 2, 4, 3]) == Spread(3, 2, 4)
+def test_quartiles() -> None:
+    assert Spread.quartiles([5, 1, 2, 4, 3]) == Spread(3, 2, 4)
 
 
-def test_or_between_the_extremes() -> None:
+def test_extremes() -> None:
     assert Spread.range_of([5, 1, 2, 4, 30]) == Spread(4, 1, 30)
+
+
+def test_quartiles_need_enough_values() -> None:
+    assert Spread.of(range(ENOUGH)) == Spread(4.5, 2.25, 6.75)
+    assert Spread.of(range(ENOUGH - 1)) == Spread(4, 0, 8)
 
 
 def test_a_single_value_has_no_spread() -> None:
@@ -44,6 +50,7 @@ def test_outliers_are_far_beyond_the_quartiles() -> None:
     assert outliers([-1.1, 2, 3, 4, 7]) == 1
     assert outliers([-1.1, 2, 3, 4, 7.1]) == 2
     assert outliers([3, 3, 3, 3, 3.5]) == 1
+    assert outliers([3]) == 0
 
 
 @pytest.mark.parametrize(
@@ -100,7 +107,7 @@ def test_what_was_not_compared_is_not_judged() -> None:
 def test_values_are_compared_by_pairs() -> None:
     values = Values.compared([1.0, 2.0, 30.0], [2.0, 4.0, 60.0])
     assert values.ratio == Spread(0.5, 0.5, 0.5)
-    assert values.theirs == Spread(4.0, 3.0, 32.0)
+    assert values.theirs == Spread(4.0, 2.0, 60.0)
     assert Values.compared([1.0], [0.0]).ratio is None
 
 

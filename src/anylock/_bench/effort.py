@@ -38,7 +38,7 @@ class Effort:
 
 QUICK = Effort(
     "quick",
-    turns=3,
+    turns=5,
     values=3,
     value=0.002,
     runs=2,
@@ -49,7 +49,7 @@ QUICK = Effort(
 )
 USUAL = Effort(
     "usual",
-    turns=8,
+    turns=10,
     values=5,
     value=0.01,
     runs=5,

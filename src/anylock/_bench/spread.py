@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 GRID = (*range(100), 99.5, 99.9, 100)
 """The percentiles by which a distribution is told: every one, and more of the tail."""
 
+ENOUGH = 10
+"""From so many values on their quartiles say where the median is."""
+
 
 @dataclass(frozen=True)
 class Spread:
@@ -24,9 +27,16 @@ class Spread:
 
     @classmethod
     def of(cls, values: Sequence[float]) -> Spread:
+        """Give the quartiles if there are enough values for that, else all there is.
+
+        Of few values the quartiles are so near the median that chance decides whether
+        a second run finds it between them.
+        """
+        return cls.quartiles(values) if len(values) >= ENOUGH else cls.range_of(values)
+
+    @classmethod
+    def quartiles(cls, values: Sequence[float]) -> Spread:
         """Give the median and the quartiles: half of the values are in between."""
-        if len(values) == 1:
-            return cls(values[0], values[0], values[0])
         low, median, high = statistics.quantiles(values, n=4, method="inclusive")
         return cls(median, low, high)
 
@@ -44,9 +54,11 @@ def ratios(ours: Sequence[float], theirs: Sequence[float]) -> list[float]:
 def outliers(values: Sequence[float]) -> int:
     """Count those beyond the quartiles by more than 1.5 times what is between them.
 
-    That is what pyperf, and a box plot, calls an outlier.
+    That is what pyperf, and a box plot, calls an outlier. Of one value it is none.
     """
-    quartiles = Spread.of(values)
+    if len(values) == 1:
+        return 0
+    quartiles = Spread.quartiles(values)
     reach = 1.5 * (quartiles.high - quartiles.low)
     low, high = quartiles.low - reach, quartiles.high + reach
     return sum(not low <= value <= high for value in values)

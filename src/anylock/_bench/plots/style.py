@@ -22,7 +22,10 @@ DARK = {PAPER: "#0d1117", INK: "#e6edf3", FAINT: "#30363d"}
 """Colour in the light -> the same in the dark."""
 
 OURS = "#d1495b"
-PEERS = ("#3a7ca5", "#2a9d6f", "#b8860b", "#8a63c9", "#7a828a")
+PEERS = (
+    *("#3a7ca5", "#2a9d6f", "#b8860b", "#8a63c9", "#7a828a", "#c2559a"),
+    *("#00859b", "#9a6b3f", "#5c7fdb", "#6b8e23", "#c0621a"),
+)
 """Of middling brightness: they stand out from either background."""
 
 MARKERS = "osD^vP"
