@@ -323,6 +323,8 @@ def test_sizes_where_the_system_does_not_tell() -> None:
 
 
 def test_idle() -> None:
-    (finding,) = run(Idle("row", "idle", TWO), Told(3.0, 6.0))
+    row = Idle("row", "idle", TWO, Target(4, of="ours"))
+    (finding,) = run(row, Told(3.0, 6.0, 6.0, 3.0))
     assert isinstance(finding, Finding)
     assert (finding.unit, ratio(finding)) == ("ms/s", 0.5)
+    assert finding.verdict == "holds"

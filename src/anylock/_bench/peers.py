@@ -33,6 +33,7 @@ CALLS = {
         "portalocker.Lock(path, flags=portalocker.LockFlags.EXCLUSIVE)"
     ),
     "make_lock('machine')": "make_lock('machine', path=path)",
+    "make_lock('machine').hold(60)": "make_lock('machine', path=path).hold(60)",
     "make_lock('machine',fair=True)": "make_lock('machine', path=path, fair=True)",
 }
 """Label -> the call that it abbreviates. At `path` there is no file yet."""

@@ -171,15 +171,17 @@ class Idle:
         key: What `--only` calls it.
         what: What the table calls it.
         contenders: Ours first.
+        target: What was promised, in milliseconds per second.
     """
 
     key: str
     what: str
     contenders: tuple[Contender, ...]
+    target: Target | None = None
 
     def plan(self, effort: Effort, starter: Starter) -> Plan:
         """Say how it is measured with so much effort."""
-        seconds = 4 * effort.window
+        seconds = 10 * effort.window
 
         def run(contender: Contender) -> Any:
             task = {"contender": asdict(contender), "seconds": seconds}
@@ -189,7 +191,8 @@ class Idle:
             self.key,
             self.what,
             self.contenders,
-            effort.runs,
+            # Who waits for long does so in much the same way each time.
+            2,
             seconds + _AN_IMPORT,
             run,
             self.conclude,
@@ -201,4 +204,5 @@ class Idle:
         ours, *peers = samples
         for peer in peers:
             values = Values.compared(samples[ours], samples[peer])
-            yield Finding(self.key, self.what, "", peer, "ms/s", values)
+            target = self.target if peer == self.contenders[1].label else None
+            yield Finding(self.key, self.what, "", peer, "ms/s", values, target)

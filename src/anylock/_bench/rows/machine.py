@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 OURS = "make_lock('machine')"
 FAIR = "make_lock('machine',fair=True)"
+TIMED = "make_lock('machine').hold(60)"
 STANDARD = "multiprocessing.Lock"
 FILE_LOCKS = "fasteners.InterProcessLock portalocker.Lock filelock.FileLock"
 
@@ -69,6 +70,14 @@ MACHINE: tuple[Row, ...] = (
         None,
     ),
     waited(
+        "hand-off-machine-timed",
+        "2 processes that hand it to each other, and wait 60 s at most, or queue up",
+        f"{TIMED} {OURS} {FAIR}",
+        SLOWLY_ALTERNATING,
+        {"processes": 2},
+        None,
+    ),
+    waited(
         "fairness-machine",
         "4 processes that come straight back, hold 200us, machine kind, fair=True",
         f"{FAIR} {OURS} {STANDARD}",
@@ -81,5 +90,11 @@ MACHINE: tuple[Row, ...] = (
         "idle-machine",
         "processor time of one process that waits",
         named(f"{OURS} {STANDARD} {FILE_LOCKS}"),
+        Target(0.1, of="ours"),
+    ),
+    Idle(
+        "idle-machine-timed",
+        "processor time of one process that waits 60 s at most",
+        named(f"{TIMED} {STANDARD} fasteners.InterProcessLock"),
     ),
 )
