@@ -99,7 +99,7 @@ BODY = Body.holding("spin(1)", "spin(1)\nawait pause(0)", ("", "await pause(0)")
 
 
 def test_the_body_of_a_crowd() -> None:
-    told = BODY.as_task()
+    told = BODY.as_task(TWO[0])
     assert told["threads"] == {
         "round": "with lock:\n    board[1] += 1\n    spin(1)",
         "pause": "",
@@ -116,6 +116,15 @@ def test_the_body_of_a_crowd() -> None:
         "    left = now()",
         "note((asked, entered, left))",
     ]
+
+
+def test_the_body_says_what_a_lock_calls_it() -> None:
+    body = Body("with READ: pass", "await AWAITED\nasync with WRITE: pass")
+    plain, special = TWO
+    special = replace(special, phrases={"READ": "lock.read()", "AWAITED": "lock"})
+    assert body.as_task(plain)["threads"]["round"] == "with lock: pass"
+    assert body.as_task(special)["threads"]["round"] == "with lock.read(): pass"
+    assert body.as_task(special)["tasks"]["round"].startswith("await lock\n")
 
 
 def counted(seconds: float = 2.0, **counts: list[int]) -> dict[str, Any]:
@@ -147,6 +156,15 @@ def test_throughput() -> None:
         ("a.Lock", 4, 10),
     ]
     assert {point.panel for point in drawn} == {"contended, threads"}
+
+
+def test_throughput_takes_longer_where_they_sleep_inside() -> None:
+    rows = [
+        Throughput("row", "contended", TWO, replace(BODY, lasts=lasts), numbers=(4,))
+        for lasts in (0.0, 0.1)
+    ]
+    hasty, sleepy = (row.plan(ONCE, Told()).seconds for row in rows)
+    assert sleepy == pytest.approx(hasty + 2 * 4 * 0.1)
 
 
 def test_throughput_that_is_not_drawn() -> None:

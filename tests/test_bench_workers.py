@@ -119,7 +119,7 @@ def crowd(  # noqa: PLR0913 - as much as a task says
 ) -> Any:
     task = {
         "contender": asdict(contender),
-        "bodies": (body.traced if traced else body).as_task(),
+        "bodies": (body.traced if traced else body).as_task(contender),
         "sides": sides,
         "seconds": 0.01,
         "traced": traced,

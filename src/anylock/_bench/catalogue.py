@@ -9,6 +9,7 @@ from anylock._bench.rows.crowds import CROWDS
 from anylock._bench.rows.family import FAMILY
 from anylock._bench.rows.machine import MACHINE
 from anylock._bench.rows.plain import PLAIN
+from anylock._bench.rows.rwlock import RWLOCK
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -21,6 +22,7 @@ PARTS: dict[str, tuple[Row, ...]] = {
     "waiters": WAITERS,
     "costs": COSTS,
     "family": FAMILY,
+    "rwlock": RWLOCK,
     "machine": MACHINE,
 }
 """What `--only` calls a part -> its rows."""

@@ -16,6 +16,7 @@ from anylock._bench.findings import (
 )
 from anylock._bench.plan import Plan
 from anylock._bench.spread import GRID, Spread
+from anylock._bench.workers.crowd import STARTING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 FORKS = "posix"
 """The module that is there where processes can be forked."""
 
-START_UP = 0.4
+START_UP = 0.3
 """Seconds that a worker takes beside what it watches, more or less."""
 
 TAIL = tuple(GRID.index(percent) for percent in (50, 95, 99, 100))
@@ -45,16 +46,22 @@ class Body:
         task: As tasks do it.
         pauses: What each does afterwards, likewise.
         finishes: What each does when it is told to stop.
+        lasts: Seconds that one is inside at least.
     """
 
     thread: str
     task: str
     pauses: tuple[str, str] = ("", "")
     finishes: tuple[str, str] = ("", "")
+    lasts: float = 0.0
 
     @classmethod
     def holding(
-        cls, thread: str, task: str, pauses: tuple[str, str] = ("", "")
+        cls,
+        thread: str,
+        task: str,
+        pauses: tuple[str, str] = ("", ""),
+        lasts: float = 0.0,
     ) -> Body:
         """Give the body of who takes the lock, and does something while it has it."""
         added = "board[1] += 1"
@@ -62,6 +69,7 @@ class Body:
             _within("with lock:", added, thread),
             _within("async with lock:", added, task),
             pauses,
+            lasts=lasts,
         )
 
     @property
@@ -69,9 +77,9 @@ class Body:
         """The same, with notes of when somebody asked, entered and left."""
         return Body(_traced(self.thread), _traced(self.task), self.pauses)
 
-    def as_task(self) -> dict[str, dict[str, str]]:
+    def as_task(self, contender: Contender) -> dict[str, dict[str, str]]:
         """Give what a worker reads."""
-        rounds = (self.thread, self.task)
+        rounds = map(contender.phrased, (self.thread, self.task))
         return {
             name: {"round": round_, "pause": pause, "finish": finish}
             for name, round_, pause, finish in zip(
@@ -121,7 +129,7 @@ class Crowd:
         """Let a crowd use a lock for so long."""
         task = {
             "contender": asdict(contender),
-            "bodies": (self.body.traced if traced else self.body).as_task(),
+            "bodies": (self.body.traced if traced else self.body).as_task(contender),
             "sides": sides,
             "seconds": seconds,
             "traced": traced,
@@ -206,7 +214,9 @@ class Throughput(Crowd):
                     },
                 )
 
-        seconds = len(numbers) * (effort.window + START_UP)
+        # All have had it once before it counts, and once more before all have left.
+        idle = sum(min(self.body.lasts * each, STARTING) * 2 for each in numbers)
+        seconds = len(numbers) * (effort.window + START_UP) + idle
         return self.made(effort, seconds, run, conclude, needs_of(self.side))
 
     def conclude(self, number: int, rates: dict[str, list[float]]) -> Iterator[Item]:
@@ -276,13 +286,13 @@ class Traced(Crowd):
         sides: Side -> how many they are.
         waits: The side whose waits are compared; None where hand-offs are.
         target: What was promised of the worst wait, or of the median of hand-offs.
-        window: How often the effort's window is watched: it takes long to starve.
+        windows: How often the effort's window is watched: it takes long to starve.
     """
 
     sides: dict[str, int] = field(default_factory=dict[str, int])
     waits: str | None = None
     target: Target | None = None
-    windows: int = 2
+    windows: int = 3
 
     def plan(self, effort: Effort, starter: Starter) -> Plan:
         """Say how it is measured with so much effort."""

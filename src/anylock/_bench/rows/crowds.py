@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 EMPTY = Body.holding("", "await pause(0)")
 COMPUTING = Body.holding("spin(1e-5)", "spin(1e-5)\nawait pause(0)")
-SLEEPING = Body.holding("sleep(5e-4)", "await pause(5e-4)")
+SLEEPING = Body.holding("sleep(5e-4)", "await pause(5e-4)", lasts=1e-3)
 HOLDS = {"empty": EMPTY, "10us": COMPUTING, "500us": SLEEPING}
 
 MIXED_BODY = Body.holding("", "", pauses=("", "await pause(0)"))
@@ -29,7 +29,13 @@ THREADS_SLEEP = Body.holding("sleep(5e-4)", "", pauses=("", "await pause(0)"))
 ALTERNATING = Body.holding(
     "sleep(2e-3)", "await pause(2e-3)", pauses=("sleep(1e-3)", "await pause(1e-3)")
 )
-SLOWLY_ALTERNATING = Body.holding("sleep(1e-2)", "", pauses=("sleep(5e-3)", ""))
+# Who comes back only when the other one has it is not met by who polls in the meantime;
+# and who polls is met at any moment, because they hold it for 10 to 18 ms.
+SLOWLY_ALTERNATING = Body.holding(
+    "mine = board[1]\nsleep(2e-3 * (5 + mine % 5))",
+    "",
+    pauses=("while board[1] == mine and not board[0]:\n    sleep(5e-4)", ""),
+)
 
 AT_LEAST_THRICE = Target(3, at_least=True)
 AT_MOST_50_MS = Target(50_000, of="ours")
@@ -107,6 +113,13 @@ THROUGHPUT = tuple(
     for hold, body in HOLDS.items()
 )
 
+CONTROL = contended(
+    "control-asyncio",
+    "control: contended, asyncio.Lock against its other name",
+    "asyncio.Lock asyncio.locks.Lock",
+    "asyncio tasks",
+)
+
 MIXTURES = (
     Mixture(
         "mixed-asyncio-trio",
@@ -175,4 +188,10 @@ HAND_OFFS = tuple(
     for side, (_, _, labels) in SIDES.items()
 )
 
-CROWDS: tuple[Row, ...] = (*THROUGHPUT, *MIXTURES, *FAIRNESS, *HAND_OFFS)
+CROWDS: tuple[Row, ...] = (
+    *THROUGHPUT,
+    *MIXTURES,
+    *FAIRNESS,
+    *HAND_OFFS,
+    CONTROL,
+)

@@ -12,6 +12,7 @@ from anylock._bench.findings import Target
 from anylock._bench.measure.crowds import Body, Mixture, Throughput
 from anylock._bench.peers import using
 from anylock._bench.rows.crowds import (
+    EMPTY,
     MIXED_BODY,
     THREADS_SLEEP,
     contended,
@@ -180,17 +181,17 @@ PING_PONG = "with lock:\n    board[1] += 1\n    lock.notify()\n    {}"
 LAST_PING = "with lock:\n    lock.notify()"
 WAKING = Body(
     PING_PONG.format("lock.wait()"),
-    "async " + PING_PONG.format("await lock.wait()"),
+    "async " + PING_PONG.format("await AWAITED"),
     finishes=(LAST_PING, f"async {LAST_PING}"),
 )
 
 
-def woken(kind: str, side: str, peers: str) -> Throughput:
+def woken(key: str, what: str, side: str, labels: str) -> Throughput:
     """Give a row in which two wake each other."""
     return Throughput(
-        f"condition-{kind}{side.replace('threads', '').split(' ')[0]}",
-        f"condition: wake each other, {kind} kind, {side}",
-        named(f"make_condition('{kind}') {peers}"),
+        key,
+        f"{what}, {side}",
+        named(labels),
         WAKING,
         side=side,
         numbers=(2,),
@@ -199,10 +200,36 @@ def woken(kind: str, side: str, peers: str) -> Throughput:
 
 
 CONDITIONS = (
-    woken("thread", "threads", "threading.Condition aiologic.Condition"),
-    woken("process", "threads", "multiprocessing.Condition"),
-    woken("async", "asyncio tasks", "asyncio.Condition anyio.Condition"),
-    woken("async", "trio tasks", "trio.Condition anyio.Condition"),
+    woken(
+        "condition-thread",
+        "condition: wake each other, thread kind",
+        "threads",
+        "make_condition('thread') threading.Condition aiologic.Condition",
+    ),
+    woken(
+        "condition-process",
+        "condition: wake each other, process kind",
+        "threads",
+        "make_condition('process') multiprocessing.Condition",
+    ),
+    woken(
+        "condition-asyncio",
+        "condition: wake each other, async kind",
+        "asyncio tasks",
+        "make_condition('async') asyncio.Condition anyio.Condition aiologic.Condition",
+    ),
+    woken(
+        "condition-trio",
+        "condition: wake each other, async kind",
+        "trio tasks",
+        "make_condition('async') trio.Condition anyio.Condition aiologic.Condition",
+    ),
+    woken(
+        "control-condition",
+        "control: wake each other, threading.Condition against itself",
+        "threads",
+        "threading.Condition threading.Condition(None)",
+    ),
 )
 
 AT_LEAST_THRICE = Target(3, at_least=True)
@@ -222,6 +249,21 @@ _MIXED = (
 )
 
 CROWDS: tuple[Row, ...] = (
+    *(
+        Throughput(
+            f"{member}-threads",
+            f"{member}: contended, thread kind",
+            named(f"make_{member}('thread') {peers}"),
+            EMPTY,
+            side="threads",
+            numbers=(2,),
+            pictured=False,
+        )
+        for member, peers in (
+            ("rlock", "threading.RLock aiologic.RLock"),
+            ("semaphore", "threading.Semaphore aiologic.Semaphore"),
+        )
+    ),
     *(
         Mixture(
             f"{key}-mixed-asyncio{'-trio' if trio else ''}",

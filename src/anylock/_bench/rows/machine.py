@@ -64,10 +64,11 @@ MACHINE: tuple[Row, ...] = (
     waited(
         "hand-off-machine-file-locks",
         "2 processes that hand it to each other, beside locks on files",
-        f"{OURS} {FILE_LOCKS}",
+        f"{OURS} filelock.FileLock(default) {FILE_LOCKS}",
         SLOWLY_ALTERNATING,
         {"processes": 2},
         None,
+        Target(0.01),
     ),
     waited(
         "hand-off-machine-timed",

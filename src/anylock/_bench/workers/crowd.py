@@ -181,13 +181,13 @@ class Crowd:
         run(self.board, number, self._note(number))
 
     def _loop(self, side: str, loop: Callable[..., None]) -> None:
+        # What a lock imports on its first use is imported before: another one's.
         spare = dict(self._names)
+        entered = self._task["contender"]["phrases"]["READ"]
+        source = f"async def warm_up():\n    async with {entered}: pass"
         exec(self._setup, spare)  # noqa: S102 - the text is that of the rows
-
-        async def warm_up() -> None:
-            # What a lock imports on its first use is imported before.
-            async with spare["lock"]:
-                pass
+        exec(source, spare)  # noqa: S102 - likewise
+        warm_up = spare["warm_up"]
 
         def member_of(pause: Any) -> Iterator[Callable[[], Any]]:
             run = member(self._task, side, {**self._names, "pause": pause})
