@@ -28,7 +28,15 @@ if TYPE_CHECKING:
 STATEMENTS = [row for row in ROWS.values() if isinstance(row, Statement)]
 OTHERS = [row for row in ROWS.values() if not isinstance(row, Statement)]
 SHORTEST = replace(
-    QUICK, turns=1, values=1, value=1e-5, runs=1, window=0.01, imports=1, many=10
+    QUICK,
+    turns=1,
+    values=1,
+    value=1e-5,
+    runs=1,
+    window=0.01,
+    idle=0.01,
+    imports=1,
+    many=10,
 )
 
 
@@ -140,6 +148,13 @@ def test_who_meets_by_a_file_makes_it_anew() -> None:
 
 def test_fasteners_is_told_to_poll_quickly() -> None:
     assert "delay=0.001" in using("fasteners.InterProcessLock").setup
+
+
+def test_what_statements_call_it() -> None:
+    statement = "with READ: WRITE"
+    assert using("threading.Lock", statement).statement == "with lock: lock"
+    ours = using("make_rwlock('thread')", statement)
+    assert ours.statement == "with lock.read: lock.write"
 
 
 def test_creating_looks_the_name_up_before() -> None:

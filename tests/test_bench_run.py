@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import re
+import runpy
 import signal
+import sys
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from anylock.__main__ import INTERRUPTED, main
-from anylock._bench import bench, command, plan
+from anylock._bench import bench, catalogue, command, plan
 from anylock._bench.effort import QUICK
 from anylock._bench.findings import Skipped
 from anylock._bench.report import Report
@@ -19,8 +23,8 @@ from anylock._bench.starting import BrokenWorkerError, Interrupted
 from benches import MadeUp, Told, everything, nobody
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Callable, Iterable
-    from pathlib import Path
 
     from anylock._bench.peers import Contender
 
@@ -155,8 +159,58 @@ def test_a_row_that_there_is_not(
 def test_list(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["bench", "--list"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert "plain" in lines
+    assert any(re.fullmatch(r"plain \(about [0-9]+ min\)", line) for line in lines)
     assert "  with-thread" in lines
+    assert lines[-1].startswith("all of them: about ")
+
+
+def test_the_list_says_how_long_all_takes(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = (MadeUp("first", one, turns=7), MadeUp("second", one, turns=8))
+    monkeypatch.setattr(bench, "PARTS", {"both": rows, "again": rows * 3})
+    assert main(["bench", "--list", "--full"]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "both (about 30 s)",
+        *("  first", "  second"),
+        "again (about 2 min)",
+        *("  first", "  second") * 3,
+        "all of them: about 2 min",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("program", "parts"),
+    [
+        ("core", ["plain", "crowds", "waiters", "costs"]),
+        ("family", ["family"]),
+        ("machine", ["machine"]),
+        ("rwlock", ["rwlock"]),
+    ],
+)
+def test_a_program_for_some_parts(
+    program: str, parts: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[object, object]] = []
+
+    def run(options: argparse.Namespace) -> int:
+        asked.append((options.effort, options.only))
+        return 7
+
+    monkeypatch.setattr(bench, "run", run)
+    path = Path(__file__).parent.parent / "benchmarks" / f"{program}.py"
+    for more in ([], ["--only", "with-thread"]):
+        monkeypatch.setattr(sys, "argv", [str(path), "--quick", *more])
+        with pytest.raises(SystemExit) as exited:
+            runpy.run_path(str(path), run_name="__main__")
+        assert exited.value.code == 7
+    assert asked == [("quick", parts), ("quick", ["with-thread"])]
+
+
+def test_every_part_has_its_program() -> None:
+    folder = Path(__file__).parent.parent / "benchmarks"
+    text = "".join(path.read_text(encoding="utf-8") for path in folder.glob("*.py"))
+    assert [part for part in catalogue.PARTS if f'"{part}"' not in text] == []
 
 
 def test_again_from_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

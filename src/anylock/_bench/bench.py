@@ -31,7 +31,7 @@ INTERRUPTED = 130
 def run(options: argparse.Namespace) -> int:
     """Run the benchmarks as the command line says, and return the exit status."""
     if options.list:
-        show_rows(PARTS)
+        show_rows(PARTS, EFFORTS[options.effort])
         return 0
     try:
         _prepare(options.json, options.plot)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import threading
 from contextlib import contextmanager
 from itertools import groupby
+from pathlib import Path
 from time import monotonic
 from typing import IO, TYPE_CHECKING
 
@@ -13,9 +15,12 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 from rich.table import Table
 from rich.text import Text
 
+from anylock._bench.starting import Starter
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping
 
+    from anylock._bench.effort import Effort
     from anylock._bench.findings import Finding
     from anylock._bench.plan import Row
     from anylock._bench.report import Report
@@ -87,10 +92,14 @@ def left(took: float, done: float, expected: float) -> str:
         expected: How many seconds all was expected to take.
     """
     pace = took / done if done else 1.0
-    seconds = max(expected - done, 0.0) * pace
+    return f"{lasting(max(expected - done, 0.0) * pace)} left"
+
+
+def lasting(seconds: float) -> str:
+    """Say how long something takes."""
     if seconds < _MINUTES_FROM:
-        return f"about {seconds:.0f} s left"
-    return f"about {seconds / 60:.0f} min left"
+        return f"about {seconds:.0f} s"
+    return f"about {seconds / 60:.0f} min"
 
 
 def show(report: Report, to: IO[str]) -> None:
@@ -107,13 +116,19 @@ def show(report: Report, to: IO[str]) -> None:
         console.print(Text(f"broken, {broken.key}: {broken.error}", "bold red"))
 
 
-def show_rows(parts: Mapping[str, tuple[Row, ...]]) -> None:
-    """Name all rows on stdout."""
+def show_rows(parts: Mapping[str, tuple[Row, ...]], effort: Effort) -> None:
+    """Name all rows on stdout, and say how long those of each part take."""
     console = Console()
+    # It starts nothing here: the plans alone say how long they take.
+    starter = Starter(threading.Event(), Path())
+    total = 0.0
     for part, rows in parts.items():
-        console.print(Text(part, "bold"))
+        seconds = sum(row.plan(effort, starter).expected for row in rows)
+        total += seconds
+        console.print(Text(part, "bold"), Text(f"({lasting(seconds)})", "dim"))
         for row in rows:
             console.print(Text(f"  {row.key}"))
+    console.print(f"all of them: {lasting(total)}")
 
 
 def _environment(labelled: Mapping[str, str]) -> Table:

@@ -16,6 +16,7 @@ class Effort:
         value: Seconds that each of these takes at least.
         runs: How many interpreters run a crowd, or a queue of waiters.
         window: Seconds for which a crowd is watched.
+        idle: Seconds of a wait whose processor time is counted.
         imports: How many interpreters import each module.
         thin: Whether every other number of contenders is left out.
         many: How many locks are made for the size of one among many.
@@ -27,6 +28,7 @@ class Effort:
     value: float
     runs: int
     window: float
+    idle: float
     imports: int
     thin: bool
     many: int
@@ -38,34 +40,37 @@ class Effort:
 
 QUICK = Effort(
     "quick",
-    turns=5,
+    turns=4,
     values=3,
     value=0.002,
     runs=2,
     window=0.1,
+    idle=1.0,
     imports=5,
     thin=True,
     many=100_000,
 )
 USUAL = Effort(
     "usual",
-    turns=10,
+    turns=6,
     values=5,
     value=0.01,
-    runs=5,
-    window=0.3,
-    imports=20,
+    runs=3,
+    window=0.2,
+    idle=3.0,
+    imports=10,
     thin=False,
     many=1_000_000,
 )
 FULL = Effort(
     "full",
-    turns=20,
+    turns=10,
     values=5,
-    value=0.02,
-    runs=10,
-    window=1.0,
-    imports=50,
+    value=0.015,
+    runs=5,
+    window=0.25,
+    idle=10.0,
+    imports=25,
     thin=False,
     many=1_000_000,
 )

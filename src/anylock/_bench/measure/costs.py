@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from anylock._bench.plan import Samples
     from anylock._bench.starting import Starter
 
-_AN_IMPORT = 0.15
+_AN_IMPORT = 0.25
 _A_SIZE = 2.0
 """Seconds that one run of these takes, more or less."""
 
@@ -181,7 +181,7 @@ class Idle:
 
     def plan(self, effort: Effort, starter: Starter) -> Plan:
         """Say how it is measured with so much effort."""
-        seconds = 10 * effort.window
+        seconds = effort.idle
 
         def run(contender: Contender) -> Any:
             task = {"contender": asdict(contender), "seconds": seconds}

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from anylock._bench.plan import Samples
     from anylock._bench.starting import Starter
 
-START_UP = 0.25
+START_UP = 0.2
 """Seconds that a worker takes beside what it times, more or less."""
 
 

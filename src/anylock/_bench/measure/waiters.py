@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from anylock._bench.plan import Samples
     from anylock._bench.starting import Starter
 
-PER_RUN = 0.8
+PER_RUN = 0.35
 """Seconds that a worker takes, more or less."""
 
 LINEAR = Target(1.15, of="ours")
