@@ -109,7 +109,7 @@ def where(item: Any) -> tuple[Any, ...]:
 def make_copy(target: Path) -> Path:
     """Copy what the tests need."""
     shutil.rmtree(target, ignore_errors=True)
-    for name in ("src", "tests", "examples", "docs"):
+    for name in ("src", "tests", "examples", "benchmarks", "docs"):
         ignored = shutil.ignore_patterns("__pycache__")
         shutil.copytree(PROJECT / name, target / name, ignore=ignored)
     for path in itertools.chain(PROJECT.glob("*.md"), PROJECT.glob("*.toml")):
