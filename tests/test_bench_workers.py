@@ -186,6 +186,23 @@ def test_permits_that_get_lost_are_found_out(starter: Starter) -> None:
     assert crowd(starter, sound, {"threads": 3}, permits=2)["counts"]
 
 
+def test_a_permit_that_is_on_its_way_back_is_not_lost(starter: Starter) -> None:
+    setup = """\
+from anylock import ThreadSemaphore
+class Late(ThreadSemaphore):
+    seen = iter([0, 1, 2])
+    @property
+    def value(self):
+        return next(self.seen)
+lock = Late(2)"""
+    assert crowd(starter, Contender("late", setup), {"threads": 1}, permits=2)
+
+
+def test_who_does_not_tell_its_permits_is_believed(starter: Starter) -> None:
+    threads = Contender("silent", "import threading\nlock = threading.Semaphore(2)")
+    assert crowd(starter, threads, {"threads": 1}, permits=2)
+
+
 def test_permits_that_nobody_can_count(starter: Starter) -> None:
     semaphore = using("threading.Semaphore(2)")
     assert crowd(starter, semaphore, {"threads": 1}, permits=2)["counts"]

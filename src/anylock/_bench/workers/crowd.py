@@ -156,13 +156,23 @@ class Crowd:
         permits = self._task["permits"]
         label = self._task["contender"]["label"]
         # Where several may be inside at once, updates may get lost, but no permits.
-        left = getattr(self.lock, "value", permits)  # not all of them tell
-        if permits > 1 and left != permits:
+        if permits > 1 and (left := self._permits_left()) != permits:
             message = f"{label} came out with {left} permits"
             raise RuntimeError(message)
         if permits == 1 and sum(self.board[FIRST:]) != self.board[SHARED]:
             message = f"{label} lost updates: it did not exclude"
             raise RuntimeError(message)
+
+    def _permits_left(self) -> int:
+        permits: int = self._task["permits"]
+        if not hasattr(self.lock, "value"):
+            return permits  # not all of them tell
+        # A helper thread may have got one for tasks that were served by others in the
+        # meantime, and is about to give it back.
+        end = perf_counter() + STARTING
+        while (left := self.lock.value) != permits and perf_counter() < end:
+            sleep(0.001)
+        return int(left)
 
     def _unharmed(self, function: Callable[..., None], *arguments: Any) -> None:
         """Run a part of the crowd; if it breaks, others may wait for it for ever."""
