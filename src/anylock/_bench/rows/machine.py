@@ -7,8 +7,21 @@ from typing import TYPE_CHECKING
 from anylock._bench.findings import Target
 from anylock._bench.measure.costs import Idle
 from anylock._bench.measure.crowds import Body, Throughput
+from anylock._bench.peers import using
 from anylock._bench.rows.crowds import SLOWLY_ALTERNATING, waited
-from anylock._bench.rows.writing import ASYNC_WITH, WITH, named, row
+from anylock._bench.rows.writing import (
+    ACQUIRE,
+    ACQUIRE_IN_TIME,
+    ASYNC_WITH,
+    HOLD,
+    IN_A_TRIO_THREAD,
+    TRIO_THREADS,
+    WITH,
+    created,
+    named,
+    row,
+    various,
+)
 
 if TYPE_CHECKING:
     from anylock._bench.plan import Row
@@ -44,6 +57,28 @@ MACHINE: tuple[Row, ...] = (
         f"{OURS} filelock.AsyncFileLock",
         loop="asyncio",
     ),
+    various(
+        "async-with-machine-trio",
+        "async with, machine kind, free, trio",
+        using(OURS, ASYNC_WITH),
+        using("fasteners.InterProcessLock", IN_A_TRIO_THREAD, TRIO_THREADS),
+        loop="trio",
+    ),
+    row(
+        "acquire-machine",
+        "acquire, release, machine kind, free",
+        ACQUIRE,
+        f"{OURS} {STANDARD} {FILE_LOCKS}",
+    ),
+    various(
+        "hold-machine",
+        "hold(timeout=1), machine kind, free",
+        using(OURS, HOLD),
+        using(STANDARD, ACQUIRE_IN_TIME),
+        using("fasteners.InterProcessLock", ACQUIRE_IN_TIME),
+        using("filelock.FileLock", ACQUIRE_IN_TIME),
+    ),
+    created("create-machine", OURS, *FILE_LOCKS.split()),
     Throughput(
         "throughput-machine",
         "contended, machine kind, hold 200us",

@@ -6,17 +6,19 @@ from anylock._bench.findings import Target
 from anylock._bench.peers import using
 from anylock._bench.rows.writing import (
     ACQUIRE,
+    ACQUIRE_IN_TIME,
+    ASYNC_HOLD,
     ASYNC_WITH,
     AWAIT_ACQUIRE,
+    HOLD,
+    IN_A_TRIO_THREAD,
+    TRIO_THREADS,
     TRY_FINALLY,
     WITH,
     created,
     row,
     various,
 )
-
-HOLD = "with lock.hold(timeout=1):\n    pass"
-ASYNC_HOLD = f"async {HOLD}"
 
 # A lock that is held is waited for, until the wait is cancelled.
 ENTER, LEAVE = "await lock.__aenter__()", "await lock.__aexit__(None, None, None)"
@@ -127,13 +129,13 @@ PLAIN = (
         "hold-thread",
         "hold(timeout=1), thread kind",
         using("make_lock('thread')", HOLD),
-        using("threading.Lock", "lock.acquire(timeout=1)" + TRY_FINALLY),
+        using("threading.Lock", ACQUIRE_IN_TIME),
     ),
     various(
         "hold-process",
         "hold(timeout=1), process kind",
         using("make_lock('process')", HOLD),
-        using("multiprocessing.Lock", "lock.acquire(timeout=1)" + TRY_FINALLY),
+        using("multiprocessing.Lock", ACQUIRE_IN_TIME),
     ),
     various(
         "hold-asyncio",
@@ -218,6 +220,13 @@ PLAIN = (
             "from asyncio import to_thread",
         ),
         loop="asyncio",
+    ),
+    various(
+        "async-with-process-trio",
+        "async with, process kind, trio",
+        using("make_lock('process')", ASYNC_WITH),
+        using("multiprocessing.Lock", IN_A_TRIO_THREAD, TRIO_THREADS),
+        loop="trio",
     ),
     row(
         "control-thread",

@@ -18,6 +18,13 @@ ASYNC_WITH = "async with lock:\n    pass"
 ACQUIRE = "lock.acquire()\nlock.release()"
 AWAIT_ACQUIRE = "await lock.acquire()\nlock.release()"
 TRY_FINALLY = "\ntry:\n    pass\nfinally:\n    lock.release()"
+HOLD = "with lock.hold(timeout=1):\n    pass"
+ASYNC_HOLD = f"async {HOLD}"
+ACQUIRE_IN_TIME = f"lock.acquire(timeout=1){TRY_FINALLY}"
+
+# How tasks of trio wait for what knows threads only.
+IN_A_TRIO_THREAD = f"await to_thread.run_sync(lock.acquire){TRY_FINALLY}"
+TRIO_THREADS = "from trio import to_thread"
 
 
 def row(  # noqa: PLR0913 - an argument per column of the tables
