@@ -26,7 +26,7 @@ class Target:
     at_least: bool = False
 
     def __str__(self) -> str:
-        """Give it as the design writes it."""
+        """Give it as the table shows it."""
         return f"{'>=' if self.at_least else '<='} {self.bound:g}"
 
     def allows(self, value: float) -> bool:

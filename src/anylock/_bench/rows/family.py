@@ -1,7 +1,6 @@
 """Semaphores, re-entrant locks and conditions.
 
-The targets are those of the family. Semaphores have one permit where nothing else is
-said.
+Semaphores have one permit where nothing else is said.
 """
 
 from __future__ import annotations

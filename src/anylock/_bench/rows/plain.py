@@ -44,7 +44,7 @@ ENTERING_TRIO = ENTERING.replace(
 
 
 PLAIN = (
-    # Those of the design's section 5.
+    # Those with a target first.
     row(
         "with-thread",
         "with, thread kind",
