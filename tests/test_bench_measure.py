@@ -194,6 +194,7 @@ def test_a_mixture_is_run_by_its_sides() -> None:
     run(row, told)
     ((worker, task), _) = told.tasks
     assert (worker, task["permits"], task["sides"]) == ("crowd", 3, {"threads": 2})
+    assert task["seconds"] == 4 * ONCE.window
 
 
 def traced(scale: float, longest: int = 3, *, handed: bool = True) -> dict[str, Any]:

@@ -240,20 +240,22 @@ class Mixture(Crowd):
     Args:
         sides: Side -> how many they are.
         target: What was promised of the acquisitions of all.
+        windows: How often the effort's window is watched: sides take turns of many
+            milliseconds, and a short look may miss those of one.
     """
 
     sides: dict[str, int] = field(default_factory=dict[str, int])
     target: Target | None = None
+    windows: int = 4
 
     def plan(self, effort: Effort, starter: Starter) -> Plan:
         """Say how it is measured with so much effort."""
+        window = self.windows * effort.window
 
         def run(contender: Contender) -> Any:
-            return self.sample(
-                starter, contender, self.sides, effort.window, traced=False
-            )
+            return self.sample(starter, contender, self.sides, window, traced=False)
 
-        seconds = effort.window + START_UP
+        seconds = window + START_UP
         needs = needs_of(*self.sides)
         return self.made(effort, seconds, run, self.conclude, needs)
 
