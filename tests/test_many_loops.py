@@ -100,6 +100,36 @@ def test_two_loops_contend_for_an_async_lock(state: str) -> None:
     assert_at_rest(lock)
 
 
+def test_granted_in_a_loop_that_stands_still() -> None:
+    """It may go on: the lock is neither taken from it nor waited for elsewhere."""
+    lock = make_lock("async", name="shared")
+    order: list[str] = []
+
+    async def use() -> None:
+        async with lock:
+            order.append("inside")
+
+    async def offend() -> None:
+        with pytest.raises(WrongEventLoop, match="shared"):
+            await use()
+
+    async def hold() -> asyncio.Task[None]:
+        await lock.acquire()
+        task = asyncio.create_task(use())
+        await queued(lock)
+        return task
+
+    still = asyncio.new_event_loop()
+    task = still.run_until_complete(hold())
+    lock.release()
+    order.append("granted")
+    asyncio.run(offend())
+    still.run_until_complete(task)
+    still.close()
+    assert order == ["granted", "inside"]
+    assert_at_rest(lock)
+
+
 @contextmanager
 def task_elsewhere() -> Generator[Callable[[Callable[[], Any]], None]]:
     """A task of another loop and thread, amid its step; it runs what it is given.

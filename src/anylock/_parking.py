@@ -183,6 +183,7 @@ class Waiter:
         actor: Any
         error: BaseException | None
         granted: bool
+        loop: Any  # of tasks alone
         resumed: bool
         thread: ThreadMarker
 
@@ -260,8 +261,8 @@ class AsyncioWaiter(Waiter):
         try:
             # Not by the thread: a loop may go on in another one than it began in.
             # Outside of tasks it may be a signal handler, while the loop sleeps.
-            here = asyncio_loop() is self.loop and only_here(asyncio_actor())
-            if not here:
+            here: Any = asyncio_loop() is self.loop and asyncio_actor()
+            if not here or (ACTORS_ARE_SNAPSHOTS and self.loop not in here):
                 self.loop.call_soon_threadsafe(_Wake(self, future))
                 return not self.gone  # or it was closed amid the call, before it took
             if not future.done():
@@ -288,9 +289,15 @@ class AsyncioWaiter(Waiter):
             while True:
                 if future is not None:
                     await future
-                if self._accept():
-                    self.actor = only_here(asyncio_actor())
+                if self.granted:  # what `_accept` does, without a call
+                    self.resumed = True
+                    actor = asyncio_actor()
+                    if ACTORS_ARE_SNAPSHOTS and len(actor) > 1:
+                        actor = only_here(actor)
+                    self.actor = actor
                     return True
+                if self.error is not None:
+                    raise self.error
                 if self._expired:
                     return False
                 self._future = future = self.loop.create_future()  # it was taken back

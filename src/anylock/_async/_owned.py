@@ -54,10 +54,16 @@ class AsyncOwned(AsyncBase):
             raise would_deadlock(actor, self._name)
         if owner is None:  # a signal handler released it meanwhile
             self._pass_on()
-        elif isinstance(owner, _parking.Waiter) and owner.lost_its_loop():
-            self._pass_over_the_gone()
-        else:
-            self._check_loop(waiter, owner)
+            return
+        if isinstance(owner, _parking.Waiter):
+            # The loop runs, so the owner is not gone; and whoever came between the two
+            # was refused if it was of another loop.
+            if owner.loop is waiter.loop:
+                return
+            if owner.lost_its_loop():
+                self._pass_over_the_gone()
+                return
+        self._check_loop(waiter, owner)
 
     def _promise(self, waiter: Waiter) -> None:
         self._owner = waiter
