@@ -116,7 +116,7 @@ def test_interrupted_in_the_queue(
     """Ctrl-C ends the wait of an event loop's thread, and takes it out of the queue."""
     lock = make_lock(kind)
 
-    def interrupted(_blocked: BlockedThread, timeout: float | None) -> bool:
+    def interrupted(_: BlockedThread, timeout: float | None, *__: object) -> bool:
         assert timeout == PATIENCE
         assert waiting(lock) == 1
         raise KeyboardInterrupt

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any, cast
 import anyio
 import pytest
 
-from anylock import MachineLock
+from anylock import MachineLock, _blocking
 from anylock._bridge import queue as bridge_queue
 from anylock._inside import Inside
-from anylock._machine import inotify, lockfile, mutex
+from anylock._machine import inotify, lockfile
 from anylock._machine.bridge import MachineBridge
 from anylock._machine.lockfile import LockFile
 from anylock._machine.rwlock import MachineReadLock, MachineRWLock
@@ -126,7 +126,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[MachineBridge]:
         return real(self)
 
     monkeypatch.setattr(MachineBridge, "_awaited", awaited)
-    for module in (lockfile, mutex, bridge_queue):
+    for module in (_blocking, lockfile, bridge_queue):
         monkeypatch.setattr(module, "SLICE", 0.001)
     return found
 

@@ -83,7 +83,7 @@ def test_a_thread_that_cannot_sign_does_not_hold_it(
 ) -> None:
     """It waits for a task, and finds the disk full."""
     mutex: Any = lock._mutex
-    block = LockBridge.block
+    block = LockBridge.block_while
     blocks = threading.Event()
 
     def block_and_tell(bridge: LockBridge, *arguments: Any) -> bool:
@@ -99,7 +99,7 @@ def test_a_thread_that_cannot_sign_does_not_hold_it(
 
     async def main() -> None:
         async with lock:
-            monkeypatch.setattr(LockBridge, "block", block_and_tell)
+            monkeypatch.setattr(LockBridge, "block_while", block_and_tell)
             mutex.sign = sign
             waiting.enter_context(in_thread(wait))
             assert blocks.wait(PATIENCE)

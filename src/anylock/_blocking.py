@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import _thread
 from contextlib import suppress
+from math import inf
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from anylock import _parking
@@ -11,6 +13,10 @@ from anylock._parking import AsyncioWaiter, TrioWaiter, Waiter, this_thread
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+
+SLICE = 0.1
+"""Seconds until the next look whether to wait on, for who waits for others."""
 
 
 class BlockedThread(Waiter):
@@ -46,10 +52,46 @@ class BlockedThread(Waiter):
             or not waiter.loop.is_running()
         )
 
-    def block(self, timeout: float | None) -> bool:
-        """Block until granted; False when `timeout` seconds are over."""
-        self._bell.acquire(True, -1 if timeout is None else timeout)
+    def block(
+        self, timeout: float | None, awaited: Callable[[], bool] | None = None
+    ) -> bool:
+        """Block until granted; False when `timeout` seconds are over.
+
+        Args:
+            timeout: Seconds, or None for ever.
+            awaited: Asked now and then whether to wait on.
+        """
+        seconds = -1 if timeout is None else timeout
+        if awaited is None:
+            self._bell.acquire(True, seconds)
+        else:
+            acquire_while(self._bell, [], seconds, awaited)
         return self._accept()
+
+
+def acquire_while(
+    lock: _thread.LockType,
+    acquired: list[bool],
+    timeout: float,
+    awaited: Callable[[], bool] | None,
+) -> None:
+    """Acquire a lock; whether that is so is noted by C code, as the first in a list.
+
+    Args:
+        lock: It.
+        acquired: Where it is noted; empty.
+        timeout: Seconds to wait at most; -1 waits for ever.
+        awaited: Asked now and then whether to wait on; None does.
+    """
+    if awaited is None:
+        acquired.extend(map(lock.acquire, (True,), (timeout,)))
+        return
+    deadline = inf if timeout < 0 else monotonic() + timeout
+    left = SLICE
+    while left and not any(acquired) and awaited():
+        left = max(0.0, min(SLICE, deadline - monotonic()))
+        acquired[:] = map(lock.acquire, (True,), (left,))
+    acquired.append(False)
 
 
 def acquired(

@@ -215,6 +215,22 @@ class Bridge(Waiting):
         Raises:
             WouldDeadlock: A task of this very thread holds the lock.
         """
+        return self.block_while(timeout, name, None)
+
+    def block_while(
+        self,
+        timeout: float | None,
+        name: str | None,
+        awaited: Callable[[], bool] | None,
+    ) -> bool:
+        """Block as `block` does.
+
+        Args:
+            timeout: Seconds, or None for ever.
+            name: The lock's name, for errors.
+            awaited: Asked now and then whether to wait on, where tasks of this thread
+                may wait as well.
+        """
         if self._lost() is not None:
             self._pass_over_the_gone_elsewhere()
         if (
@@ -222,7 +238,7 @@ class Bridge(Waiting):
             and this_thread.marker.parks_tasks
             and not self._amid_steps()
         ):
-            return self._block_loop_thread(timeout)
+            return self._block_loop_thread(timeout, awaited)
         return self._block_politely(timeout)
 
     def _pass_over_the_gone(self) -> None:
@@ -241,14 +257,16 @@ class Bridge(Waiting):
                 return
         self._pass_over_the_gone()
 
-    def _block_loop_thread(self, timeout: float | None) -> bool:
+    def _block_loop_thread(
+        self, timeout: float | None, awaited: Callable[[], bool] | None = None
+    ) -> bool:
         # Tasks of this thread may be queued or granted, and none of them can run
         # while we block. So this thread queues like a task, before all of them.
         deadline = None if timeout is None else monotonic() + timeout
         blocked = BlockedThread()
         try:
             self._do(partial(self._enqueue_thread, blocked))
-            if blocked.block(timeout) and self._take_up(blocked, deadline):
+            if blocked.block(timeout, awaited) and self._take_up(blocked, deadline):
                 return True
         except BaseException:
             self._withdraw_thread(blocked)

@@ -18,6 +18,7 @@ from anylock._machine.names import path_of
 from anylock._parking import this_thread
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import TracebackType
 
     from typing_extensions import Self
@@ -102,18 +103,26 @@ class OnFile(Bridged["LockBridge"], Generic[M]):
         return self._acquire(blocking, timeout)
 
     def _acquire(self, blocking: bool, timeout: float) -> bool:  # noqa: FBT001 - as above
+        return self._acquire_while(blocking, timeout, None)
+
+    def _acquire_while(
+        self,
+        blocking: bool,  # noqa: FBT001 - as above
+        timeout: float,
+        awaited: Callable[[], bool] | None,
+    ) -> bool:
         mutex = self._mutex
         bridge = None if mutex.bridge is None else self._careful_bridge()
         if bridge is None:
-            return mutex.acquire(blocking, timeout)
+            return mutex.acquire(blocking, timeout, awaited=awaited)
         if not blocking:
             got = bridge.try_block()
         elif timeout != -1:
-            got = bridge.block(timeout, self._name)
+            got = bridge.block_while(timeout, self._name, awaited)
         elif mutex.owner is this_thread.marker:
             raise WouldDeadlock("this thread holds it", "release it first", self._name)
         else:
-            got = bridge.block(None, self._name)
+            got = bridge.block_while(None, self._name, awaited)
         # Whoever got it for us, the helper thread or a task, could not sign for us. And
         # no call before the `try`: a signal handler may raise on the way into it.
         if got:

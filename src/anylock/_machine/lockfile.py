@@ -11,6 +11,7 @@ from enum import Enum
 from time import monotonic
 from typing import TYPE_CHECKING, ClassVar
 
+from anylock._blocking import SLICE
 from anylock._errors import LockFileError
 from anylock._machine import record
 from anylock._machine.changes import watch
@@ -34,9 +35,6 @@ _identity_at, _read, _try_lock, _try_share, _unlock, _write = (
 
 SHORTEST = 0.001
 """Seconds until the first look, if nothing is told; each time it is twice as long."""
-
-SLICE = 0.1
-"""Seconds until the next look whether anybody still waits for who waits for others."""
 
 ONCE = 0.0
 """A deadline that is over: try, and do not wait."""

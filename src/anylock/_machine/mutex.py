@@ -9,10 +9,11 @@ import weakref
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
+from anylock._blocking import acquire_while
 from anylock._errors import WouldDeadlock
 from anylock._machine import queue, record
 from anylock._machine.changes import block
-from anylock._machine.lockfile import ONCE, SLICE, LockFile
+from anylock._machine.lockfile import ONCE, LockFile
 from anylock._parking import this_thread
 
 if TYPE_CHECKING:
@@ -155,7 +156,7 @@ class FileMutex(Mutex):
                     "this thread holds it", "release it first", self.name
                 )
             passed.clear()
-            pass_gate(self._gate, passed, timeout, awaited)
+            acquire_while(self._gate, passed, timeout, awaited)
             if not passed[0]:
                 return False
         queue = self._queue
@@ -244,21 +245,6 @@ class FileMutex(Mutex):
         self.of_the_parent = self.held
         self.held = self.file.abandoned = False
         self.owner = None
-
-
-def pass_gate(
-    gate: _thread.LockType,
-    passed: list[bool],
-    timeout: float,
-    awaited: Callable[[], bool] | None,
-) -> None:
-    """Acquire the gate; whether that is so is noted by C code."""
-    if awaited is None:
-        passed.extend(map(gate.acquire, (True,), (timeout,)))
-        return
-    while not any(passed) and awaited():
-        passed[:] = map(gate.acquire, (True,), (SLICE,))
-    passed.append(False)
 
 
 _ONCE = (False,)

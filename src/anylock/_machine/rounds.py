@@ -7,8 +7,7 @@ back, again and again until it has what it waits for.
 
 from __future__ import annotations
 
-from math import inf
-from time import monotonic
+from functools import partial
 from typing import TYPE_CHECKING
 
 from anylock import _parking
@@ -21,8 +20,7 @@ if TYPE_CHECKING:
     from anylock._machine.mutex import Mutex
     from anylock._parking import Waiter
 
-ROUND = 0.05
-"""Seconds after which it looks first; each time it is twice as long."""
+    Acquire = Callable[[bool, float, Callable[[], bool]], bool]
 
 
 def stops_tasks_of(mutex: Mutex) -> bool:
@@ -43,23 +41,20 @@ def is_had(mutex: Mutex) -> bool:
     return mutex.owner is marker or (task is not None and task.thread is marker)
 
 
-def acquire_in_rounds(
-    acquire: Callable[[bool, float], bool], other: Mutex, timeout: float
-) -> bool:
+def acquire_before_tasks(acquire: Acquire, other: Mutex, timeout: float) -> bool:
     """Acquire one side, and take back what tasks of this thread get of the other."""
-    deadline = inf if timeout == -1 else monotonic() + timeout
-    longest = ROUND
-    while True:
-        _take_back(other)
-        left = max(0.0, min(longest, deadline - monotonic()))
-        if acquire(True, left):
-            return True
-        if monotonic() >= deadline:
-            return False
-        longest *= 2
+    _take_back(other)  # who may not wait is never asked
+    return acquire(True, timeout, partial(_take_back, other))
 
 
-def _take_back(mutex: Mutex) -> None:
+def _take_back(mutex: Mutex) -> bool:
+    """Take from a task of this thread what it was granted and cannot use.
+
+    Returns:
+        True: wait on. It is asked in the middle of that, by who has a place in the
+        queue. To leave it for this is to be overtaken, again and again, by the helper
+        thread of those very tasks.
+    """
     bridge = mutex.bridge
     task = None if bridge is None else bridge.holder
     if (
@@ -70,6 +65,7 @@ def _take_back(mutex: Mutex) -> None:
         and bridge.block(0.0, None)
     ):
         mutex.release()
+    return True
 
 
 def task_inside(mutex: Mutex) -> Holder | Waiter | None:

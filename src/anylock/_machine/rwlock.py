@@ -12,7 +12,7 @@ from anylock._machine.lock import MachineLock, OnFile
 from anylock._machine.lockfile import State
 from anylock._machine.mutex import mutex_of
 from anylock._machine.rounds import (
-    acquire_in_rounds,
+    acquire_before_tasks,
     is_had,
     is_here,
     stops_tasks_of,
@@ -130,8 +130,8 @@ class MachineWriteLock(MachineLock):
         if blocking and timeout == -1:
             self._refuse_readers()
         if blocking and stops_tasks_of(self._entrance) and not is_had(self._mutex):
-            return acquire_in_rounds(super()._acquire, self._entrance, timeout)
-        return super()._acquire(blocking, timeout)
+            return acquire_before_tasks(self._acquire_while, self._entrance, timeout)
+        return self._acquire_while(blocking, timeout, None)
 
     def _refuse_readers(self) -> None:
         reader = self._entrance.readers.witness()
@@ -228,10 +228,9 @@ class MachineReadLock(OnFile[ReadEntrance]):
         return True
 
     def _acquire_entrance(self, timeout: float) -> bool:
-        acquire = super()._acquire
         if stops_tasks_of(self._writer) and not is_had(self._writer):
-            return acquire_in_rounds(acquire, self._writer, timeout)
-        return acquire(True, timeout)
+            return acquire_before_tasks(self._acquire_while, self._writer, timeout)
+        return self._acquire_while(True, timeout, None)
 
     def _refuse_thread(self) -> None:
         writer = self._writer

@@ -13,10 +13,11 @@ import weakref
 from time import monotonic
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from anylock._blocking import acquire_while
 from anylock._inside import Inside
 from anylock._machine import queue, record
 from anylock._machine.lockfile import ONCE, LockFile
-from anylock._machine.mutex import Mutex, pass_gate
+from anylock._machine.mutex import Mutex
 from anylock._parking import this_thread
 
 if TYPE_CHECKING:
@@ -223,7 +224,7 @@ class ReadEntrance(Mutex):
         passed: list[bool] = []
         try:
             if blocking:
-                pass_gate(self._gate, passed, timeout, awaited)
+                acquire_while(self._gate, passed, timeout, awaited)
             else:
                 passed.extend(map(self._gate.acquire, (False,)))
             if passed[0] and self._wait(deadline, awaited):
