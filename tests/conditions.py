@@ -5,6 +5,8 @@ from __future__ import annotations
 import signal
 import threading
 from contextlib import contextmanager
+from itertools import count
+from time import sleep
 from typing import TYPE_CHECKING
 
 from anylock import ThreadCondition, make_condition, make_lock
@@ -77,18 +79,22 @@ def signalled_once(handle: Callable[[], object]) -> Generator[Callable[[], None]
     It returns when the handler has begun. A signal that comes just before the thread
     blocks does not wake it, so it is sent until it does.
     """
-    handled = threading.Event()
+    # Not an Event: the next signal may come amid its set(), whose lock it would take.
+    begun: list[int] = []
+    calls = count()
     me = threading.get_ident()
 
     def handle_once(*_args: object) -> None:
-        if not handled.is_set():
-            handled.set()
+        number = next(calls)
+        if number == 0:
+            begun.append(number)
             handle()
 
     def send() -> None:
         def sent() -> bool:
             signal.pthread_kill(me, signal.SIGUSR1)
-            return handled.wait(0.001)
+            sleep(0.001)
+            return bool(begun)
 
         until(sent)
 

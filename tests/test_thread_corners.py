@@ -60,8 +60,7 @@ def test_task_is_told_how_deep_it_is(backend: Backend) -> None:
             with rlock:
                 assert rlock._recursion_count() == 3
             assert rlock._recursion_count() == 2
-        if hasattr(threading.RLock(), "_recursion_count"):  # not up to Python 3.10
-            assert rlock._recursion_count() == 0
+        assert rlock._recursion_count() == 0
 
     run(backend, lambda: all_done(main))
 

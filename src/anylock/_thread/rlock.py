@@ -145,8 +145,9 @@ class CarefulThreadRLock(Bridged["RLockBridge"]):
         bridge = self._careful_bridge()
         if bridge is not None and bridge.held_by_me():
             return bridge.depth + 1
-        count: int = self._inner._recursion_count()  # noqa: SLF001
-        return count if self._held_by_thread() else 0
+        inner: Any = self._inner  # early releases of Python 3.11 have no such method
+        count: int = inner._recursion_count() if self._held_by_thread() else 0  # noqa: SLF001
+        return count
 
     def _release_save(self) -> tuple[int, Any]:
         bridge = self._careful_bridge()
