@@ -158,6 +158,17 @@ def test_throughput() -> None:
     assert {point.panel for point in drawn} == {"contended, threads"}
 
 
+@pytest.mark.parametrize(
+    ("side", "who"),
+    [("asyncio tasks", "1 asyncio task"), ("processes", "1 process")],
+)
+def test_one_contender(side: str, who: str) -> None:
+    row = Throughput("row", "contended", TWO, BODY, side=side, numbers=(1,))
+    each = {"seconds": 2.0, "counts": {side: [1]}}
+    (one,) = findings(run(row, Told(each, each)))
+    assert one.aspect == who
+
+
 def test_throughput_takes_longer_where_they_sleep_inside() -> None:
     rows = [
         Throughput("row", "contended", TWO, replace(BODY, lasts=lasts), numbers=(4,))

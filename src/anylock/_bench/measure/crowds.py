@@ -226,7 +226,8 @@ class Throughput(Crowd):
             panel = f"{self.what}, {self.side}"
             yield Point("throughput", panel, label, number, spread)
         ours, *peers = rates
-        aspect = f"{number:,} {self.side if number > 1 else self.side[:-1]}"
+        one = self.side[: -2 if self.side == "processes" else -1]
+        aspect = f"{number:,} {self.side if number > 1 else one}"
         for peer in peers:
             target = self.targets.get(number)
             pair = [rates[ours], rates[peer]]
