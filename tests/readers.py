@@ -159,13 +159,13 @@ class Crew:
 
     def wait(self, actor: Actor, side: SideName, way: str | float = "with") -> None:
         """Have an actor come, which has to wait; return when it does."""
+        before = waiting(self.lock)
         self.start(actor, side, way)
         if isinstance(actor, TaskActor) and way != "sync with":
             for _ in range(3):
                 actor.home.let(actor)
         elif self.lock.kind == "async":
-            for _ in range(10):
-                self.loops[0]._turn()
+            until(lambda: waiting(self.lock) > before or not actor.busy)
         else:
             label = actor.label
             if isinstance(actor, TaskActor):

@@ -10,6 +10,8 @@ import errno
 import os
 import sys
 from contextlib import ExitStack
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import pytest
@@ -21,7 +23,6 @@ from staging import PATIENCE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
 if sys.platform != "linux" or os.geteuid() != 0:
     pytest.skip("it needs root on Linux", allow_module_level=True)
@@ -113,15 +114,19 @@ def test_the_disk_is_full_for_a_fair_lock(disk: Path) -> None:
 
 
 @pytest.fixture
-def of_somebody(tmp_path: Path) -> Iterator[Path]:
-    """A folder of that user, in one where others may go."""
-    with ExitStack() as before:
-        for folder in (tmp_path, *tmp_path.parents):
+def of_somebody() -> Iterator[Path]:
+    """A folder of that user, in one where others may go.
+
+    Not in `tmp_path`: every pytest that starts closes the folder of all of those.
+    """
+    with TemporaryDirectory() as temporary, ExitStack() as before:
+        outer = Path(temporary)
+        for folder in (outer, *outer.parents):
             mode = folder.stat().st_mode
             if not mode & 0o001:
                 before.callback(folder.chmod, mode)
                 folder.chmod(mode | 0o011)
-        found = tmp_path / "somebody"
+        found = outer / "somebody"
         found.mkdir()
         os.chown(found, SOMEBODY, SOMEBODY)
         yield found
