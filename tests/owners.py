@@ -141,7 +141,10 @@ class RLockStage(Machine):
         owner: Any = self.model.owner
         home = owner if isinstance(owner, Loop) else getattr(owner, "loop", None)
         # What is of its own loop does not block anybody: it enters again, or is told.
-        return super()._at_ease() and (home is None or home.blocked_by is None)
+        if not super()._at_ease() or (home is not None and home.blocked_by is not None):
+            return False
+        # A helper releases what it kept for the others after its last step.
+        return not (self.free() and self.subject.locked())
 
     # What they do.
 
