@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 import threading
 from contextlib import ExitStack, contextmanager, suppress
@@ -22,6 +21,7 @@ from anylock._machine.bridge import MachineBridge
 from anylock._machine.lockfile import LockFile
 from anylock._machine.rwlock import MachineReadLock, MachineRWLock
 from backends import ASYNCIO, run
+from conditions import signalled_once
 from interruptions import Interrupted, interrupt, interrupt_at, run_points
 from staging import PATIENCE, bridge_of, helpers, in_thread, until, until_in_task
 from test_lockfile_shared import at_rest, enter, hold, stranger_to
@@ -87,24 +87,22 @@ def test_a_handler_raises_an_oserror_while_the_file_is_waited_for(
     # is not what this is about.
     monkeypatch.setattr(lockfile, "SHORTEST", 10 * PATIENCE)
 
-    def ring(*_signal: object) -> None:
+    def ring() -> None:
         raise Alarm
 
-    def send() -> None:
-        until(lambda: leads() if side == "read" else blocks(lock))
-        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGUSR1)
-        if not out.wait(PATIENCE):
-            holder.release()
-
-    before = signal.signal(signal.SIGUSR1, ring)
     holder.acquire()
-    try:
+    with signalled_once(ring) as send_it:
+
+        def send() -> None:
+            until(lambda: leads() if side == "read" else blocks(lock))
+            send_it()
+            if not out.wait(PATIENCE):
+                holder.release()
+
         with in_thread(send, 2 * PATIENCE):
             with pytest.raises(Alarm), lock:
                 pass
             out.set()
-    finally:
-        signal.signal(signal.SIGUSR1, before)
     assert holder._mutex.held
     assert not lock._mutex._gate.locked()
     holder.release()

@@ -15,6 +15,7 @@ import signal
 import threading
 import unittest
 import weakref
+from functools import partial
 from multiprocessing import synchronize
 from time import monotonic
 from typing import TYPE_CHECKING, Any, cast
@@ -30,6 +31,7 @@ from anylock import (
     make_semaphore,
     synchronized,
 )
+from conditions import signalled_once
 from permits import acquire, at_rest, bridged, enter, exit_, is_native, leave, make
 from staging import PATIENCE, in_thread, until
 
@@ -247,20 +249,9 @@ def test_signal_handler_outlasts_the_time(kind: LockKind) -> None:
 @bridged
 def test_signal_handler_releases(kind: LockKind) -> None:
     semaphore = make(kind, 0, bounded=False)
-
-    def handle(*_signal: object) -> None:
-        semaphore.release(2)
-
-    old = signal.signal(signal.SIGUSR1, handle)
-    ident = threading.get_ident()
-    send = threading.Timer(0.01, signal.pthread_kill, (ident, signal.SIGUSR1))
-    try:
-        send.start()
-        with semaphore:
-            pass
-        send.join()
-    finally:
-        signal.signal(signal.SIGUSR1, old)
+    give = partial(semaphore.release, 2)
+    with signalled_once(give) as send, in_thread(send), semaphore:
+        pass
     assert semaphore.value == 2
 
 
