@@ -18,13 +18,8 @@ from anylock._errors import (
     WouldDeadlock,
     WrongEventLoop,
 )
-from anylock._factory import (
-    make_condition,
-    make_lock,
-    make_rlock,
-    make_rwlock,
-    make_semaphore,
-)
+from anylock._factory import make_lock, make_rlock, make_rwlock
+from anylock._family import make_condition, make_semaphore
 
 # A constant of this name is what type checkers look for; importing it from typing
 # would take longer than all the rest.

@@ -1,0 +1,123 @@
+"""Who holds what and who waits for what, at this moment, on paper."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+from anylock.debug._records import known
+from anylock.debug._stacks import Stack, capture
+
+if TYPE_CHECKING:
+    from types import FrameType
+    from typing import TextIO
+
+    from anylock.debug._actors import Actor
+    from anylock.debug._records import Hold, Record, Wait
+
+
+_sys: Any = sys
+
+
+def dump(file: TextIO | None = None) -> None:
+    """Print every debug lock that is held or awaited, with who, since when, and where.
+
+    It waits for nobody and takes no lock of ours, so it may be called while everything
+    is stuck, and from a signal handler.
+
+    Args:
+        file: Where to; None is the standard error stream.
+    """
+    text = describe_all()
+    if file is None:
+        _print(text)
+    else:
+        file.write(text)
+
+
+def dump_on_signal(number: int) -> Any:
+    """Let a signal dump, as `signal.SIGUSR1`.
+
+    It does so in the main thread, as soon as that runs Python: a main thread that waits
+    for a lock does. What happens to be the handler is called afterwards.
+
+    Args:
+        number: Of the signal.
+
+    Returns:
+        The handler before, for `signal.signal`.
+    """
+    before = signal.getsignal(number)
+
+    def handle(signal_number: int, frame: FrameType | None) -> None:
+        dump()
+        if callable(before):
+            before(signal_number, frame)
+
+    return signal.signal(number, handle)
+
+
+def describe_all() -> str:
+    """Return what `dump` prints."""
+    now = monotonic()
+    parts = [
+        _describe(record, now) for record in known() if record.holds or record.waits
+    ]
+    head = f"anylock: {len(parts)} debug locks are held or awaited in process"
+    return "\n".join([f"{head} {os.getpid()}", *parts]) + "\n"
+
+
+def _describe(record: Record, now: float) -> str:
+    name = "" if record.name is None else f" {record.name!r}"
+    lines = [f"{record.kind} {record.family}{name}, made at {record.site}"]
+    for hold in record.holds.copy():
+        lines += _party("held by", hold, now)
+        lines += _whereabouts(hold.actor)
+    for wait in record.waits.copy():
+        what = "notification awaited by" if wait.for_notice else "awaited by"
+        lines += _party(what, wait, now)
+    return "\n".join(lines)
+
+
+def _party(what: str, of: Hold | Wait, now: float) -> list[str]:
+    label = f" [{of.label}]" if of.label else ""
+    return [
+        f"  {what} {of.actor}{label} for {now - of.since:.3f} s, at",
+        *_indented(Stack(of.stack)),
+    ]
+
+
+def _whereabouts(actor: Actor) -> list[str]:
+    """Tell where somebody is now who holds a lock."""
+    if actor.kind == "thread":
+        frame = _sys._current_frames().get(actor.ident)  # noqa: SLF001 - documented
+    else:
+        get_stack = getattr(actor.subject, "get_stack", None)
+        frames: list[FrameType] = get_stack() if get_stack else []
+        frame = frames[-1] if frames else None
+    if frame is None or actor.ended:
+        return []
+    return ["    which is now at", *_indented(Stack(capture(32, frame)))]
+
+
+def _indented(stack: Stack) -> list[str]:
+    return [f"    {line}" for line in str(stack).splitlines()]
+
+
+def _print(text: str) -> None:
+    stream = sys.stderr
+    if stream is None:
+        return
+    # Not the stream's own way where there is another one: a handler may interrupt it,
+    # and it may belong to somebody who is stuck.
+    try:
+        number = stream.fileno()
+    except (AttributeError, OSError, ValueError):
+        stream.write(text)
+        return
+    data = text.encode("utf-8", "backslashreplace")
+    while data:
+        data = data[os.write(number, data) :]

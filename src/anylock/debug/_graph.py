@@ -1,0 +1,201 @@
+"""Who waits for whom: whether a wait would close a cycle."""
+
+from __future__ import annotations
+
+import sys
+from time import monotonic
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from anylock import _parking
+from anylock._errors import WouldDeadlock
+from anylock.debug import _records
+from anylock.debug._findings import find
+from anylock.debug._settings import settings
+from anylock.debug._stacks import Stack
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from anylock.debug._actors import Actor
+    from anylock.debug._records import Hold, Wait
+
+
+class Link(NamedTuple):
+    """That a wait is for a lock that somebody holds."""
+
+    wait: Wait
+    hold: Hold
+
+
+def announce(wait: Wait) -> None:
+    """Let others see that somebody is about to wait, unless that would never end.
+
+    Whoever takes it back does `retract`.
+
+    Raises:
+        WouldDeadlock: The wait would close a cycle.
+    """
+    record, actor = wait.record, wait.actor
+    near: list[Link] | None = None
+    # Two who close a cycle at the same moment come here one after the other. The first
+    # finds nothing and waits; the second finds the wait of the first. What either
+    # holds it has noted before it came.
+    with _records.mutex:
+        record.waits[wait] = None
+        actor.wait = wait
+        if wait.blocks is not None:
+            wait.blocks.wait = wait
+            _records.blocking[wait] = None
+        wait.behind = tuple(h for each in record.blockers for h in each.holds.copy())
+        cycle = None
+        if wait.behind and settings.deadlocks != "off":
+            cycle = find_cycle(wait)
+        if cycle and (settings.deadlocks == "warn" or any(map(_ends, cycle))):
+            near, cycle = cycle, None
+        if cycle:
+            retract(wait)
+    if cycle:
+        reason = f"it would close a cycle\n{describe(cycle)}\n"
+        advice = (
+            "take these locks in the same order everywhere, or wait for one of them "
+            "with a time-out"
+        )
+        error = WouldDeadlock(reason, advice, record.name)
+        find("deadlock", actor, names(cycle), str(error), warn=False)
+        raise error
+    if near and _is_news(near):
+        message = (
+            f"a deadlock, but that a wait in it has a limit, or may be cancelled\n"
+            f"{describe(near)}"
+        )
+        find("near deadlock", actor, names(near), message)
+
+
+def retract(wait: Wait) -> None:
+    """Take back what was announced; may be done twice."""
+    wait.actor.wait = wait.before
+    if wait.blocks is not None:
+        wait.blocks.wait = wait.blocked_before
+        _records.blocking.pop(wait, None)
+    wait.record.waits.pop(wait, None)
+
+
+_told: set[frozenset[object]] = set()
+
+
+def _is_news(cycle: list[Link]) -> bool:
+    sites = frozenset(link.wait.record.site for link in cycle)
+    if sites in _told:
+        return False
+    _told.add(sites)
+    return True
+
+
+def find_cycle(start: Wait) -> list[Link] | None:
+    """Return a cycle of waits that begins with that one, and is true at one moment."""
+    seen: set[Wait] = set()
+    paths: list[tuple[Wait, tuple[Link, ...]]] = [(start, ())]
+    while paths:
+        wait, path = paths.pop()
+        for hold in _held_against(wait):
+            longer = (*path, Link(wait, hold))
+            for blocked_by in _waits_of(hold.actor):
+                if blocked_by is start:
+                    # Each link was there when we came by. If all of them still are,
+                    # there was a moment at which all of them were.
+                    if all(map(_still, longer)):
+                        return list(longer)
+                elif blocked_by not in seen:
+                    seen.add(blocked_by)
+                    paths.append((blocked_by, longer))
+    return None
+
+
+def _held_against(wait: Wait) -> Iterator[Hold]:
+    """Give those who have to release before the wait can end."""
+    if wait.for_notice:
+        return
+    for record in wait.record.blockers:
+        if not record.handed:
+            yield from record.holds.copy()
+
+
+def _waits_of(actor: Actor) -> Iterator[Wait]:
+    """Give the waits that keep somebody from going on."""
+    if actor.wait is not None:
+        yield actor.wait
+    if actor.kind != "task":
+        return
+    # A thread that is blocked runs none of the tasks of its event loop.
+    loop = _parking.loop_of(actor.subject)
+    if loop is None:
+        return
+    for wait in _records.blocking.copy():
+        if wait.actor is not actor and any(each is loop for each in wait.loops):
+            yield wait
+
+
+def _still(link: Link) -> bool:
+    wait, hold = link
+    return wait in wait.record.waits and hold in hold.record.holds
+
+
+def _ends(link: Link) -> bool:
+    """Say whether the wait ends by itself, or is cancelled as it seems."""
+    wait = link.wait
+    if wait.limited:
+        return True
+    if wait.blocks is not None or wait.actor.kind != "task":
+        return False
+    return _may_be_cancelled(wait.actor.subject)
+
+
+def _may_be_cancelled(task: Any) -> bool:
+    # asyncio and trio have no public way to ask this of another task.
+    if task is None:
+        return True
+    cancelling = getattr(task, "cancelling", None)
+    if cancelling is not None and cancelling():
+        return True
+    status = getattr(task, "_cancel_status", None)
+    if status is not None and status.effectively_cancelled:
+        return True
+    timeouts: Any = sys.modules.get("asyncio.timeouts")
+    scheduled = getattr(_parking.loop_of(task), "_scheduled", ())
+    for timer in list(scheduled) if timeouts else ():
+        owner = getattr(timer._callback, "__self__", None)  # noqa: SLF001
+        if isinstance(owner, timeouts.Timeout) and task is getattr(
+            owner, "_task", None
+        ):
+            return not timer.cancelled()
+    return False
+
+
+def names(cycle: list[Link]) -> tuple[str, ...]:
+    """Return the names of the locks in it."""
+    return tuple(str(link.wait.record) for link in cycle)
+
+
+def describe(cycle: list[Link]) -> str:
+    """Tell who holds what since where, and waits for what where."""
+    now = monotonic()
+    lines: list[str] = []
+    for n, (wait, hold) in enumerate(cycle):
+        before = cycle[n - 1].hold
+        who = f"{wait.actor}" + (f" [{wait.label}]" if wait.label else "")
+        if wait.actor is not before.actor:
+            lines.append(
+                f"  {before.actor} cannot run: {who} blocks the thread of its loop"
+            )
+        lines += [
+            f"  {who}",
+            _of_hold(before, now),
+            f"    waits for {hold.record}, at {Stack(wait.stack).place}",
+        ]
+    return "\n".join(lines)
+
+
+def _of_hold(hold: Hold, now: float) -> str:
+    whose = "" if hold.label is None else f" [{hold.label}]"
+    since = f"for {now - hold.since:.3f} s, taken at {Stack(hold.stack).place}"
+    return f"    {hold.actor} holds {hold.record}{whose} {since}"

@@ -1,0 +1,239 @@
+"""What is known of one debug lock: who holds it, who waits for it, and counts."""
+
+from __future__ import annotations
+
+import _thread
+import os
+import weakref
+from itertools import count
+from typing import TYPE_CHECKING, Any, Literal
+
+from anylock.debug._stacks import get_frame, site_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from anylock.debug._actors import Actor
+    from anylock.debug._order import Node
+    from anylock.debug._stacks import RawStack, Site
+
+_numbers = count(1)
+
+records: dict[int, weakref.ref[Record]] = {}
+"""All that there are, by number."""
+
+mutex = _thread.RLock()
+"""Held while waits are announced and looked at, and while what several may count at the
+same time is counted; never while anybody waits. A signal handler gets in."""
+
+
+blocking: dict[Wait, None] = {}
+"""The waits that block a thread."""
+
+
+class Hold:
+    """That somebody holds a lock."""
+
+    __slots__ = ("actor", "depth", "label", "record", "since", "stack")
+
+    def __init__(
+        self,
+        record: Record,
+        actor: Actor,
+        since: float,
+        stack: RawStack,
+        label: str | None,
+    ) -> None:
+        self.record = record
+        self.actor = actor
+        self.since = since
+        self.stack = stack
+        self.label = label
+        self.depth = 1
+        """How often it has entered."""
+
+
+class Wait:
+    """That somebody waits for a lock, or to be notified of something."""
+
+    __slots__ = (
+        "actor",
+        "before",
+        "behind",
+        "blocked_before",
+        "blocks",
+        "contended",
+        "for_notice",
+        "label",
+        "limited",
+        "loops",
+        "record",
+        "since",
+        "stack",
+    )
+
+    def __init__(  # noqa: PLR0913 - all of them at once, as it is made often
+        self,
+        record: Record,
+        actor: Actor,
+        since: float,
+        stack: RawStack,
+        label: str | None,
+        *,
+        limited: bool,
+    ) -> None:
+        self.record = record
+        self.actor = actor
+        self.since = since
+        self.stack = stack
+        self.label = label
+        self.limited = limited
+        """Whether it ends by itself some day."""
+        self.before = actor.wait
+        """What the same actor waits for, if this is in a signal handler."""
+        self.blocked_before: Wait | None = None
+        """What the thread was blocked by, likewise."""
+        self.blocks: Actor | None = None
+        """The thread that it blocks; None if a task waits without blocking one."""
+        self.loops: tuple[Any, ...] = ()
+        """The event loops of that thread, which stop meanwhile."""
+        self.contended = False
+        """Whether the lock was not free."""
+        self.for_notice = False
+        """Whether it waits to be notified, by whoever may do that."""
+        self.behind: tuple[Hold, ...] = ()
+        """Who had the lock when the wait began."""
+
+
+class Record:
+    """What is known of one debug lock.
+
+    Args:
+        kind: Of the lock.
+        family: What it is: "Lock", "RLock", and so on.
+        name: Of the lock.
+        busy: Says whether who comes has to wait.
+        shared: Whether several may hold it at the same time.
+        reentrant: Whether who holds it may enter again.
+        owned: Whether who holds it is who will release it.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "acquisitions",
+        "blockers",
+        "busy",
+        "cancellations",
+        "contended",
+        "family",
+        "handed",
+        "holds",
+        "kind",
+        "max_hold",
+        "max_wait",
+        "name",
+        "node",
+        "number",
+        "owned",
+        "reentrant",
+        "reset_after_fork",
+        "shared",
+        "site",
+        "timeouts",
+        "total_hold",
+        "total_wait",
+        "waits",
+    )
+
+    def __init__(  # noqa: PLR0913 - by name only
+        self,
+        kind: str,
+        family: str,
+        name: str | None,
+        busy: Callable[[], object],
+        *,
+        shared: bool = False,
+        reentrant: bool = False,
+        owned: bool = True,
+    ) -> None:
+        self.number = next(_numbers)
+        self.kind = kind
+        self.family = family
+        self.name = name
+        self.busy = busy
+        self.shared = shared
+        self.reentrant = reentrant
+        self.owned = owned
+        self.site: Site = site_of(get_frame(1))
+        self.node: Node | None = None
+        """Of its site, in the order of sites; None until it is taken beside another."""
+        self.handed = False
+        """Whether somebody has released it who did not hold it: no telling then who
+        will."""
+        self.reset_after_fork = False
+        self.holds: dict[Hold, None] = {}
+        self.waits: dict[Wait, None] = {}
+        self.blockers: tuple[Record, ...] = (self,) if owned else ()
+        """Whose holders keep others from this lock."""
+        # Of one that is not shared, its holder counts; else whoever has the mutex.
+        self.acquisitions = self.contended = self.timeouts = self.cancellations = 0
+        self.total_wait = self.max_wait = self.total_hold = self.max_hold = 0.0
+        records[self.number] = weakref.ref(self, _Forget(self.number))
+
+    @property
+    def owner(self) -> Hold | None:
+        """Who has held it the longest; None if nobody does."""
+        # A copy, as others may come and go.
+        return next(iter(self.holds.copy()), None)
+
+    def __str__(self) -> str:
+        label = f"{self.family} number {self.number}"
+        return repr(self.name) if self.name is not None else f"{label} of {self.site}"
+
+    def __repr__(self) -> str:
+        return f"<record of {self.kind} {self.family} {self}>"
+
+
+class _Forget:
+    """Forgets a record that is no more."""
+
+    __slots__ = ("_number",)
+
+    def __init__(self, number: int) -> None:
+        self._number = number
+
+    def __call__(self, _record: object) -> None:
+        records.pop(self._number, None)
+
+
+def known() -> list[Record]:
+    """Return all records, the oldest first."""
+    found = [each() for each in records.copy().values()]
+    return [record for record in found if record is not None]
+
+
+State = Literal["held", "awaited"]
+
+
+def _in_child() -> None:
+    # Only the thread that forked is here. What others held of a lock between threads
+    # stays held, and is told so. A lock between processes is the parent's.
+    global mutex  # noqa: PLW0603 - a missing thread may hold that of the parent
+    from anylock.debug._actors import here, this_thread  # noqa: PLC0415
+
+    mutex = _thread.RLock()
+    me = {here(), this_thread.actor}
+    for record in known():
+        for wait in list(record.waits):
+            if wait.actor not in me:
+                wait.actor.wait = None
+                del record.waits[wait]
+                blocking.pop(wait, None)
+        if record.reset_after_fork or record.kind in {"machine", "process"}:
+            for hold in list(record.holds):
+                hold.actor.holds.pop(hold, None)
+            record.holds.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_in_child)

@@ -1,0 +1,414 @@
+"""The ways into debug locks and out of them: around those of the lock inside.
+
+What the lock inside does is left to it: to wait, to be cancelled, to hand over. Whoever
+got it notes that itself, and takes the note back before it releases. So what is noted
+as held is held, and an interruption may lose a note but no lock.
+"""
+
+from __future__ import annotations
+
+from itertools import starmap
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+from anylock._errors import LockError
+from anylock.debug import _events, _records
+from anylock.debug._actors import current_label, here, loops_here, this_thread
+from anylock.debug._events import Event
+from anylock.debug._findings import find
+from anylock.debug._graph import announce, retract
+from anylock.debug._order import learn
+from anylock.debug._records import Hold, Wait
+from anylock.debug._settings import settings
+from anylock.debug._stacks import Stack, capture, get_frame
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from anylock.debug._actors import Actor
+    from anylock.debug._events import What
+    from anylock.debug._records import Record
+    from anylock.debug._stacks import RawStack
+
+_ONCE = ((False,),)
+
+_REFUSED = (RuntimeError, ValueError, AssertionError)
+"""What is raised if a lock is released that is not the caller's."""
+
+
+def enter(  # noqa: C901, PLR0912, PLR0913 - a call more is a tenth of its time
+    record: Record,
+    acquire: Callable[..., Any],
+    arguments: tuple[Any, ...],
+    undo: Callable[[], object],
+    *,
+    attempt: Callable[[bool], Any] | None = None,
+    waits: bool = True,
+    limited: bool = False,
+    depth: int = 1,
+) -> bool:
+    """Acquire a lock in this thread.
+
+    Args:
+        record: Of the lock.
+        acquire: Acquires the lock inside; returns False if it did not.
+        arguments: Of `acquire`.
+        undo: Releases the lock inside.
+        attempt: Called with False before: tries once. None if that is not to be told
+            apart.
+        waits: Whether `acquire` may wait.
+        limited: Whether it waits for a limited time only.
+        depth: How often it is entered at once.
+
+    Returns:
+        Whether it was acquired.
+    """
+    me = here()
+    if record.reentrant:
+        hold = record.owner
+        if hold is not None and hold.actor is me:
+            return _enter_again(hold, acquire, arguments, undo)
+    frame = get_frame(2)
+    if waits and me.holds and record.owned and not limited and settings.order != "off":
+        learn(record, me, capture(settings.depth, frame))
+    # What a signal handler may interrupt is noted from C code, as everywhere here.
+    got: list[Any] = []
+    wait: Wait | None = None
+    hold = None
+    try:
+        if attempt is not None and waits:
+            got.extend(starmap(attempt, _ONCE))
+        if not waits:
+            got.extend(starmap(acquire, (arguments,)))
+        elif not got or got[0] is False:
+            got.clear()
+            stack = capture(settings.wait_depth, frame)
+            wait = new_wait(record, me, stack, limited=limited)
+            wait.blocks = thread = this_thread.actor
+            wait.blocked_before = thread.wait
+            wait.loops = loops_here()
+            try:
+                if attempt is not None or record.busy():
+                    begin(wait)
+                announce(wait)
+                got.extend(starmap(acquire, (arguments,)))
+            finally:
+                # First of all, and without a call: nothing interrupts it.
+                me.wait = wait.before
+                thread.wait = wait.blocked_before
+                retract(wait)
+        if got[0] is False:
+            if wait is not None:
+                end(wait, "timed out")
+            return False
+        stack = capture(settings.depth, frame) if wait is None else wait.stack
+        hold = Hold(record, me, monotonic(), stack, current_label())
+        hold.depth = depth
+        _note(hold, wait)
+        if wait is not None and wait.loops:
+            _look_at_loop(wait, hold.since)
+    except BaseException as error:
+        if got and got[0] is not False:
+            if hold is not None:
+                _drop(hold)
+            undo()
+        elif wait is not None:
+            end_by(wait, error)
+        raise
+    return True
+
+
+def _enter_again(
+    hold: Hold,
+    acquire: Callable[..., Any],
+    arguments: tuple[Any, ...],
+    undo: Callable[[], object],
+) -> bool:
+    got: list[Any] = []
+    try:
+        got.extend(starmap(acquire, (arguments,)))
+        if got[0] is not False:
+            hold.depth += 1
+    except BaseException:
+        if got and got[0] is not False:
+            undo()
+        raise
+    return got[0] is not False
+
+
+async def enter_in_task(  # noqa: C901, PLR0912, PLR0913 - as above
+    record: Record,
+    acquire: Callable[[], Awaitable[Any]],
+    undo: Callable[[], object],
+    *,
+    waits: bool = True,
+    limited: bool = False,
+    depth: int = 1,
+) -> bool:
+    """Acquire a lock in a task; the arguments are as above."""
+    me = here()
+    if record.reentrant:
+        hold = record.owner
+        if hold is not None and hold.actor is me:
+            again = await acquire()
+            if again is not False:
+                hold.depth += 1
+            return again is not False
+    stack = capture(settings.depth, get_frame(2))
+    if waits and me.holds and record.owned and not limited and settings.order != "off":
+        learn(record, me, stack)
+    wait = new_wait(record, me, stack, limited=limited)
+    hold = None
+    got: Any = False
+    try:
+        try:
+            if waits:
+                if record.busy():
+                    wait.stack = capture(settings.wait_depth, get_frame(2))
+                    begin(wait)
+                # Announced even if the lock seems to be free: by the time that it is
+                # tried, it may not be, and then this would be missing in a cycle.
+                announce(wait)
+            got = await acquire()
+        finally:
+            me.wait = wait.before
+            retract(wait)
+        if got is False:
+            if waits:
+                end(wait, "timed out")
+            return False
+        hold = Hold(record, me, monotonic(), wait.stack, wait.label)
+        hold.depth = depth
+        _note(hold, wait)
+    except BaseException as error:
+        if got is not False:
+            if hold is not None:
+                _drop(hold)
+            undo()
+        elif waits:
+            end_by(wait, error)
+        raise
+    return True
+
+
+def leave(
+    record: Record, release: Callable[..., Any], *arguments: Any, permits: Any = 1
+) -> None:
+    """Release a lock once, or so many permits of a semaphore."""
+    holds: list[Hold] = []
+    try:
+        note_release(record, holds, permits)
+    finally:
+        try:
+            release(*arguments)
+        except _REFUSED:
+            put_back(record, holds)
+            raise
+    released(record, holds)
+
+
+async def leave_in_task(
+    record: Record, release: Callable[..., Awaitable[object]], *arguments: Any
+) -> None:
+    """Release a lock once, in the way of a task."""
+    holds: list[Hold] = []
+    try:
+        note_release(record, holds)
+    finally:
+        try:
+            await release(*arguments)
+        except _REFUSED:
+            put_back(record, holds)
+            raise
+    released(record, holds)
+
+
+def note_release(record: Record, holds: list[Hold], permits: Any = 1) -> None:
+    """Note that a lock is about to be released, and whose it was."""
+    times = permits if isinstance(permits, int) else 0
+    while len(holds) < times:
+        hold = _let_go(record)
+        if hold is None:
+            return
+        holds.append(hold)
+
+
+def put_back(record: Record, holds: list[Hold]) -> None:
+    """Note that a re-entrant lock was not released: the caller does not own it."""
+    for hold in holds if record.reentrant else ():
+        if hold in record.holds:
+            hold.depth += 1
+        else:
+            record.holds[hold] = None
+            hold.actor.holds[hold] = None
+
+
+def released(record: Record, holds: list[Hold]) -> None:
+    """Look at what was released."""
+    if not holds and not record.shared:
+        record.handed = True  # nobody who is known here had acquired it
+    if settings.long_hold is not None:
+        for hold in holds:
+            _look_at_hold(hold, monotonic() - hold.since)
+
+
+def let_go(record: Record) -> Hold | None:
+    """Note that the lock is about to be given up, however often it was entered."""
+    hold = record.owner
+    if hold is not None:
+        hold.depth = 1
+        _let_go(record)
+    return hold
+
+
+def _let_go(record: Record) -> Hold | None:
+    me = here()
+    hold: Hold | None
+    if not record.shared:
+        hold = record.owner
+    else:
+        # Its own, the last one first; else somebody's who has it no more, as it seems.
+        mine = [each for each in me.holds.copy() if each.record is record]
+        hold = mine[-1] if mine else record.owner
+    if hold is None:
+        return None
+    if hold.depth > 1:
+        hold.depth -= 1
+        return hold
+    now = monotonic()
+    _drop(hold)
+    if hold.actor is not me and not record.shared and not record.reentrant:
+        record.handed = True
+    held = now - hold.since
+    if record.shared:
+        with _records.mutex:
+            _count_hold(record, held)
+    else:
+        _count_hold(record, held)
+    if _events.listeners:
+        _events.tell(
+            Event(now, "released", record, hold.actor, held, hold.stack, hold.label)
+        )
+    return hold
+
+
+def _count_hold(record: Record, held: float) -> None:
+    record.total_hold += held
+    record.max_hold = max(record.max_hold, held)
+
+
+def _drop(hold: Hold) -> None:
+    hold.record.holds.pop(hold, None)
+    hold.actor.holds.pop(hold, None)
+
+
+def _note(hold: Hold, wait: Wait | None) -> None:
+    record = hold.record
+    if record.reentrant:
+        others = record.owner
+        if others is not None:  # a task of the same thread, which owns it
+            others.depth += 1
+            return
+    hold.actor.holds[hold] = None
+    record.holds[hold] = None
+    waited = hold.since - wait.since if wait is not None and wait.contended else 0.0
+    if record.shared:
+        with _records.mutex:
+            _count(record, waited)
+    else:
+        _count(record, waited)
+    if _events.listeners:
+        _events.tell(
+            Event(hold.since, "got", record, hold.actor, waited, hold.stack, hold.label)
+        )
+
+
+def _count(record: Record, waited: float) -> None:
+    record.acquisitions += 1
+    if waited:
+        record.total_wait += waited
+        record.max_wait = max(record.max_wait, waited)
+
+
+def new_wait(
+    record: Record, me: Actor, stack: RawStack | None = None, *, limited: bool
+) -> Wait:
+    """Note that somebody is about to wait."""
+    if stack is None:
+        stack = capture(settings.wait_depth, get_frame(2))
+    return Wait(record, me, monotonic(), stack, current_label(), limited=limited)
+
+
+def begin(wait: Wait) -> None:
+    """Tell that it really waits."""
+    wait.contended = True
+    with _records.mutex:
+        wait.record.contended += 1
+    if _events.listeners:
+        _events.tell(
+            Event(
+                wait.since, "waits", wait.record, wait.actor, 0, wait.stack, wait.label
+            )
+        )
+
+
+def end_by(wait: Wait, error: BaseException) -> None:
+    """Tell that an error ended a wait."""
+    end(wait, "refused" if isinstance(error, LockError) else "cancelled")
+
+
+def notified(wait: Wait) -> None:
+    """Tell that somebody was notified."""
+    now = monotonic()
+    waited = now - wait.since
+    record = wait.record
+    with _records.mutex:
+        _count(record, waited)
+    if _events.listeners:
+        _events.tell(
+            Event(now, "got", record, wait.actor, waited, wait.stack, wait.label)
+        )
+
+
+def end(wait: Wait, what: What) -> None:
+    """Tell that a wait ended without success."""
+    if not wait.contended:
+        begin(wait)
+    record, now = wait.record, monotonic()
+    waited = now - wait.since
+    with _records.mutex:
+        if what == "timed out":
+            record.timeouts += 1
+        elif what == "cancelled":
+            record.cancellations += 1
+    if _events.listeners:
+        _events.tell(
+            Event(now, what, record, wait.actor, waited, wait.stack, wait.label)
+        )
+
+
+def _look_at_loop(wait: Wait, now: float) -> None:
+    waited = now - wait.since
+    limit = settings.blocked_loop
+    if not wait.contended or limit is None or waited <= limit:
+        return
+    holders = "\n".join(
+        f"held when it began by {hold.actor}, which took it at\n{Stack(hold.stack)}"
+        for hold in wait.behind
+    )
+    message = (
+        f"{wait.actor} stopped an event loop for {waited:.3f} s, by waiting for "
+        f"{wait.record} with 'with'; use 'async with'\n{Stack(wait.stack)}\n{holders}"
+    )
+    find("blocked loop", wait.actor, (str(wait.record),), message.rstrip())
+
+
+def _look_at_hold(hold: Hold, held: float) -> None:
+    limit = settings.long_hold
+    if limit is None or held <= limit:
+        return
+    message = (
+        f"{hold.actor} held {hold.record} for {held:.3f} s, which it took at\n"
+        f"{Stack(hold.stack)}"
+    )
+    find("long hold", hold.actor, (str(hold.record),), message)
