@@ -214,6 +214,6 @@ def sides(
     """
     reads, writes = around(read, plain.read), around(write, plain.write)
     one, other = reads.record, writes.record
-    one.blockers, other.blockers = (other,), (other, one)
+    one.beside, other.beside = (other,), (other, one)
     one.reset_after_fork = other.reset_after_fork = reset_after_fork
     return reads, writes

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from time import monotonic
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from anylock import _parking
 from anylock._errors import WouldDeadlock
 from anylock.debug import _records
 from anylock.debug._findings import find
+from anylock.debug._limits import may_be_cancelled
 from anylock.debug._settings import settings
 from anylock.debug._stacks import Stack
 
@@ -55,20 +55,22 @@ def announce(wait: Wait) -> None:
         if cycle:
             retract(wait)
     if cycle:
-        reason = f"it would close a cycle\n{describe(cycle)}\n"
         advice = (
-            "take these locks in the same order everywhere, or wait for one of them "
-            "with a time-out"
+            f"take these locks in the same order everywhere, or wait for one of them "
+            f"with a time-out\n{describe(cycle)}"
         )
-        error = WouldDeadlock(reason, advice, record.name)
+        error = WouldDeadlock("it would close a cycle", advice, record.name)
         find("deadlock", actor, names(cycle), str(error), warn=False)
         raise error
     if near and _is_news(near):
-        message = (
-            f"a deadlock, but that a wait in it has a limit, or may be cancelled\n"
-            f"{describe(near)}"
-        )
-        find("near deadlock", actor, names(near), message)
+        _tell(near, actor)
+
+
+def _tell(cycle: list[Link], actor: Actor) -> None:
+    limited = any(map(_ends, cycle))
+    but = ", but a wait in it has a limit or may be cancelled" if limited else ""
+    message = f"this is a deadlock{but}\n{describe(cycle)}"
+    find("near deadlock" if limited else "deadlock", actor, names(cycle), message)
 
 
 def retract(wait: Wait) -> None:
@@ -89,6 +91,11 @@ def _is_news(cycle: list[Link]) -> bool:
         return False
     _told.add(sites)
     return True
+
+
+def forget() -> None:
+    """Forget what was told."""
+    _told.clear()
 
 
 def find_cycle(start: Wait) -> list[Link] | None:
@@ -147,28 +154,7 @@ def _ends(link: Link) -> bool:
         return True
     if wait.blocks is not None or wait.actor.kind != "task":
         return False
-    return _may_be_cancelled(wait.actor.subject)
-
-
-def _may_be_cancelled(task: Any) -> bool:
-    # asyncio and trio have no public way to ask this of another task.
-    if task is None:
-        return True
-    cancelling = getattr(task, "cancelling", None)
-    if cancelling is not None and cancelling():
-        return True
-    status = getattr(task, "_cancel_status", None)
-    if status is not None and status.effectively_cancelled:
-        return True
-    timeouts: Any = sys.modules.get("asyncio.timeouts")
-    scheduled = getattr(_parking.loop_of(task), "_scheduled", ())
-    for timer in list(scheduled) if timeouts else ():
-        owner = getattr(timer._callback, "__self__", None)  # noqa: SLF001
-        if isinstance(owner, timeouts.Timeout) and task is getattr(
-            owner, "_task", None
-        ):
-            return not timer.cancelled()
-    return False
+    return may_be_cancelled(wait.actor.subject)
 
 
 def names(cycle: list[Link]) -> tuple[str, ...]:
@@ -180,7 +166,7 @@ def describe(cycle: list[Link]) -> str:
     """Tell who holds what since where, and waits for what where."""
     now = monotonic()
     lines: list[str] = []
-    for n, (wait, hold) in enumerate(cycle):
+    for n, (wait, _) in enumerate(cycle):
         before = cycle[n - 1].hold
         who = f"{wait.actor}" + (f" [{wait.label}]" if wait.label else "")
         if wait.actor is not before.actor:
@@ -190,7 +176,7 @@ def describe(cycle: list[Link]) -> str:
         lines += [
             f"  {who}",
             _of_hold(before, now),
-            f"    waits for {hold.record}, at {Stack(wait.stack).place}",
+            f"    waits for {wait.record}, at {Stack(wait.stack).place}",
         ]
     return "\n".join(lines)
 

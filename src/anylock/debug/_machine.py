@@ -34,7 +34,7 @@ class DebugOnFile(AcquiredByThreads):
         super()._wrap(plain, site)
         mutex = plain._mutex  # noqa: SLF001 - ours
         # Not its own method: that would keep the mutex alive, and with it the record.
-        self._record.busy = _Busy(mutex)
+        self._record.busy = _Busy(self._writer_of(plain))
         slots: Any = self
         slots._record = _records.setdefault(mutex, self._record)  # noqa: SLF001
 
@@ -45,6 +45,10 @@ class DebugOnFile(AcquiredByThreads):
     async def __aenter__(self) -> Any:
         await super().__aenter__()
         return self
+
+    def _writer_of(self, plain: Any) -> Any:
+        """Return the mutex that keeps others from this lock."""
+        return plain._mutex  # noqa: SLF001 - ours
 
     def _elsewhere(self) -> Who | None:
         holder = self._plain.holder()
@@ -76,6 +80,9 @@ class DebugMachineReadLock(DebugOnFile, MachineReadLock, metaclass=Around):
 
     family = "RWLock.read"
     shared = True
+
+    def _writer_of(self, plain: Any) -> Any:
+        return plain._writer  # noqa: SLF001 - ours
 
     def _elsewhere(self) -> None:
         """Do not know: who reads is not recorded."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from anylock.debug import _records
+from anylock.debug import _graph, _records
 from anylock.debug._findings import LockOrderInverted, find
 from anylock.debug._settings import settings
 from anylock.debug._stacks import Stack
@@ -58,12 +58,13 @@ _told: set[frozenset[Site]] = set()
 
 
 def forget() -> None:
-    """Forget the order that was learnt, and what was told of it."""
+    """Forget the order that was learnt, and what was told of it and of cycles."""
     with _records.mutex:
         for record in _records.known():
             record.node = None
         nodes.clear()
         _told.clear()
+    _graph.forget()
 
 
 def edges() -> list[Edge]:
@@ -125,25 +126,25 @@ def _add(first: Node, then: Node, edge: Edge) -> None:
 
 def _path(start: Node, end: Node) -> list[Edge]:
     """Return how one site leads to another by what was learnt; empty if it does not."""
-    came: dict[Node, Edge] = {}
+    came: dict[Node, tuple[Node, Edge]] = {}
     front = [start]
     while front:
         node = front.pop(0)
         for after, edge in node.after.items():
             if after is start or after in came:
                 continue
-            came[after] = edge
+            came[after] = node, edge
             if after is end:
                 return _back(came, start, end)
             front.append(after)
     return []
 
 
-def _back(came: dict[Node, Edge], start: Node, end: Node) -> list[Edge]:
+def _back(came: dict[Node, tuple[Node, Edge]], start: Node, end: Node) -> list[Edge]:
     path: list[Edge] = []
     while end is not start:
-        path.insert(0, came[end])
-        end = nodes[came[end].first.site]
+        end, edge = came[end]
+        path.insert(0, edge)
     return path
 
 

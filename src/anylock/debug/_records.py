@@ -5,6 +5,7 @@ from __future__ import annotations
 import _thread
 import os
 import weakref
+from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -121,7 +122,7 @@ class Record:
     __slots__ = (
         "__weakref__",
         "acquisitions",
-        "blockers",
+        "beside",
         "busy",
         "cancellations",
         "contended",
@@ -173,12 +174,17 @@ class Record:
         self.reset_after_fork = False
         self.holds: dict[Hold, None] = {}
         self.waits: dict[Wait, None] = {}
-        self.blockers: tuple[Record, ...] = (self,) if owned else ()
-        """Whose holders keep others from this lock."""
+        self.beside: tuple[Record, ...] = ()
+        """Whose holders keep others from this lock, if these are not its own."""
         # Of one that is not shared, its holder counts; else whoever has the mutex.
         self.acquisitions = self.contended = self.timeouts = self.cancellations = 0
         self.total_wait = self.max_wait = self.total_hold = self.max_hold = 0.0
-        records[self.number] = weakref.ref(self, _Forget(self.number))
+        records[self.number] = weakref.ref(self, partial(records.pop, self.number))
+
+    @property
+    def blockers(self) -> tuple[Record, ...]:
+        """Whose holders keep others from this lock, and have to release it."""
+        return self.beside or ((self,) if self.owned else ())
 
     @property
     def owner(self) -> Hold | None:
@@ -192,18 +198,6 @@ class Record:
 
     def __repr__(self) -> str:
         return f"<record of {self.kind} {self.family} {self}>"
-
-
-class _Forget:
-    """Forgets a record that is no more."""
-
-    __slots__ = ("_number",)
-
-    def __init__(self, number: int) -> None:
-        self._number = number
-
-    def __call__(self, _record: object) -> None:
-        records.pop(self._number, None)
 
 
 def known() -> list[Record]:
@@ -227,6 +221,8 @@ def _in_child() -> None:
         for wait in list(record.waits):
             if wait.actor not in me:
                 wait.actor.wait = None
+                if wait.blocks is not None and wait.blocks not in me:
+                    wait.blocks.wait = None
                 del record.waits[wait]
                 blocking.pop(wait, None)
         if record.reset_after_fork or record.kind in {"machine", "process"}:

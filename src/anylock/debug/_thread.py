@@ -44,9 +44,6 @@ class DebugThreadLocking(AcquiredByThreads):
     def _give_up(self) -> Any:
         return self._given_up(self._plain._give_up)  # noqa: SLF001 - ours, as below
 
-    def _release_save(self) -> Any:
-        return self._given_up(self._plain._release_save)  # noqa: SLF001
-
     def _given_up(self, give_up: Any) -> Any:
         hold = let_go(self._record)
         try:
@@ -84,6 +81,9 @@ class DebugThreadRLock(DebugThreadLocking, ThreadRLock, metaclass=Around):
 
     family = "RLock"
     reentrant = True
+
+    def _release_save(self) -> Any:
+        return self._given_up(self._plain._release_save)  # noqa: SLF001
 
 
 class DebugPermits(DebugBlocking):

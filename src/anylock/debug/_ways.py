@@ -17,6 +17,7 @@ from anylock.debug._actors import current_label, here, loops_here, this_thread
 from anylock.debug._events import Event
 from anylock.debug._findings import find
 from anylock.debug._graph import announce, retract
+from anylock.debug._limits import has_deadline
 from anylock.debug._order import learn
 from anylock.debug._records import Hold, Wait
 from anylock.debug._settings import settings
@@ -165,6 +166,7 @@ async def enter_in_task(  # noqa: C901, PLR0912, PLR0913 - as above
             if waits:
                 if record.busy():
                     wait.stack = capture(settings.wait_depth, get_frame(2))
+                    wait.limited = limited or has_deadline()
                     begin(wait)
                 # Announced even if the lock seems to be free: by the time that it is
                 # tried, it may not be, and then this would be missing in a cycle.
@@ -234,8 +236,9 @@ def note_release(record: Record, holds: list[Hold], permits: Any = 1) -> None:
 
 
 def put_back(record: Record, holds: list[Hold]) -> None:
-    """Note that a re-entrant lock was not released: the caller does not own it."""
-    for hold in holds if record.reentrant else ():
+    """Note that nothing was released: it is not the caller's, or too much."""
+    # One that is not re-entrant says so only if nobody holds it.
+    for hold in holds if record.reentrant or record.shared else ():
         if hold in record.holds:
             hold.depth += 1
         else:
@@ -256,8 +259,9 @@ def let_go(record: Record) -> Hold | None:
     """Note that the lock is about to be given up, however often it was entered."""
     hold = record.owner
     if hold is not None:
-        hold.depth = 1
+        depth, hold.depth = hold.depth, 1
         _let_go(record)
+        hold.depth = depth
     return hold
 
 

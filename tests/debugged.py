@@ -1,0 +1,63 @@
+"""What the tests of debug locks share."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING, Any
+
+from anylock import debug
+from staging import PATIENCE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+
+
+def found(*kinds: str) -> list[debug.Finding]:
+    """Return what was found, of those kinds."""
+    return [each for each in debug.findings if each.kind in kinds]
+
+
+@contextmanager
+def watched() -> Generator[list[debug.Event]]:
+    """Collect the events that happen meanwhile."""
+    events: list[debug.Event] = []
+    stop = debug.listen(events.append)
+    try:
+        yield events
+    finally:
+        stop()
+
+
+def happened(events: list[debug.Event], lock: Any = None) -> list[str]:
+    """Return what happened, to that lock or to all."""
+    return [each.what for each in events if lock is None or each.lock is lock.record]
+
+
+def awaited(lock: Any, number: int = 1) -> bool:
+    """Say whether so many wait for the lock."""
+    return len(lock.record.waits) >= number
+
+
+@contextmanager
+def all_joined(*functions: Callable[[], object]) -> Generator[list[BaseException]]:
+    """Run functions in threads beside one another, join them; tell what they raised."""
+    raised: list[BaseException] = []
+
+    def run(function: Callable[[], object]) -> None:
+        try:
+            function()
+        except BaseException as error:  # noqa: BLE001 - told
+            raised.append(error)
+
+    threads = [
+        threading.Thread(target=run, args=(function,), name=function.__name__)
+        for function in functions
+    ]
+    with ExitStack() as stack:
+        for thread in threads:
+            thread.daemon = True
+            thread.start()
+            stack.callback(thread.join, PATIENCE)
+        yield raised
+    assert not any(thread.is_alive() for thread in threads), "a thread never ended"

@@ -1,0 +1,451 @@
+"""Cycles of waits are told before they hang, and nothing else is."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import pytest
+
+from anylock import (
+    WouldDeadlock,
+    debug,
+    make_lock,
+    make_rlock,
+    make_rwlock,
+    make_semaphore,
+)
+from backends import Backend, run
+from debugged import all_joined, awaited, found
+from staging import PATIENCE, in_thread, until, until_in_task
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+pytest_plugins = ["debug_fixtures"]
+pytestmark = pytest.mark.usefixtures("quiet")
+
+
+def locks(number: int, kind: Any = "thread") -> list[Any]:
+    return [make_lock(kind, name=f"lock-{n}", debug=True) for n in range(number)]
+
+
+def take_both(first: Any, then: Any, ready: Callable[[], object]) -> str:
+    with first:
+        ready()
+        try:
+            with then:
+                return "got"
+        except WouldDeadlock as error:
+            return str(error)
+
+
+@pytest.mark.parametrize("number", [1, 2, 3, 5])
+@pytest.mark.parametrize("kind", ["thread", "process"])
+def test_threads_that_close_a_cycle_at_the_same_moment(number: int, kind: str) -> None:
+    """Exactly one of them is refused, and the others get their locks."""
+    all_of_them = locks(number, kind)
+    barrier = threading.Barrier(number)
+    results: list[str] = []
+
+    def actor(n: int) -> None:
+        first, then = all_of_them[n], all_of_them[(n + 1) % number]
+        results.append(take_both(first, then, lambda: barrier.wait(PATIENCE)))
+
+    functions = [lambda n=n: actor(n) for n in range(number)]
+    with all_joined(*functions) as raised:  # type: ignore[arg-type]
+        pass
+    assert not raised
+    (refused,) = (result for result in results if result != "got")
+    assert len(results) == number
+    for n in range(number):
+        assert refused.count(f"holds 'lock-{n}' for") == 1
+        assert refused.count(f"waits for 'lock-{n}', at {__file__}") == 1
+    (finding,) = found("deadlock")
+    assert finding.message == refused
+    assert not found("near deadlock")
+    for lock in all_of_them:
+        assert not lock.locked()
+        assert not lock.record.waits
+        assert not lock.record.holds
+
+
+def test_many_times_at_the_same_moment() -> None:
+    for _ in range(50):
+        one, other = locks(2)
+        barrier = threading.Barrier(2)
+        results: list[str] = []
+
+        def take(
+            first: Any, then: Any, barrier: Any = barrier, results: Any = results
+        ) -> None:
+            results.append(take_both(first, then, lambda: barrier.wait(PATIENCE)))
+
+        with all_joined(lambda: take(one, other), lambda: take(other, one)):  # noqa: B023
+            pass
+        assert sorted(result == "got" for result in results) == [False, True]
+
+
+async def take_both_in_task(first: Any, then: Any, ready: Awaitable[object]) -> str:
+    async with first:
+        await ready
+        try:
+            async with then:
+                return "got"
+        except WouldDeadlock as error:
+            return str(error)
+
+
+@pytest.mark.parametrize("number", [1, 2, 3])
+@pytest.mark.parametrize("lock_kind", ["async", "thread"])
+def test_tasks_of_one_thread(number: int, lock_kind: str, backend: Backend) -> None:
+    """They are told apart, though they share a thread."""
+    all_of_them = locks(number, lock_kind)
+    results: list[str] = []
+
+    async def main() -> None:
+        holding = 0
+
+        async def all_hold() -> None:
+            nonlocal holding
+            holding += 1
+            await until_in_task(lambda: holding == number)
+
+        async def actor(n: int) -> None:
+            first, then = all_of_them[n], all_of_them[(n + 1) % number]
+            results.append(await take_both_in_task(first, then, all_hold()))
+
+        async with anyio.create_task_group() as tasks:
+            for n in range(number):
+                tasks.start_soon(actor, n, name=f"task-{n}")
+
+    run(backend, main)
+    (refused,) = (result for result in results if result != "got")
+    assert len(results) == number
+    for n in range(number):
+        assert f"holds 'lock-{n}' for" in refused
+        assert f"task 'task-{n}'" in refused or number == 1
+    assert len(found("deadlock")) == 1
+
+
+def test_a_thread_and_tasks_of_two_loops(backend: Backend) -> None:
+    """A cycle of three: a thread, a task here, and a task of another event loop."""
+    of_thread, of_task, of_other = locks(3)
+    barrier = threading.Barrier(3)
+    results: list[str] = []
+
+    def thread() -> None:
+        ready = lambda: barrier.wait(PATIENCE)  # noqa: E731 - as the others
+        results.append(take_both(of_thread, of_task, ready))
+
+    async def pass_barrier() -> None:
+        await anyio.to_thread.run_sync(barrier.wait, PATIENCE)
+
+    def loop(first: Any, then: Any, backend: Backend) -> None:
+        async def main() -> None:
+            results.append(await take_both_in_task(first, then, pass_barrier()))
+
+        run(backend, main)
+
+    with all_joined(
+        thread,
+        lambda: loop(of_task, of_other, backend),
+        lambda: loop(of_other, of_thread, Backend("asyncio", "asyncio")),
+    ) as raised:
+        pass
+    assert not raised
+    (refused,) = (result for result in results if result != "got")
+    assert len(results) == 3
+    for n in range(3):
+        assert f"holds 'lock-{n}'" in refused
+
+
+def test_a_sync_wait_stops_the_other_tasks_of_its_loop(backend: Backend) -> None:
+    """Who waits for a task that cannot run waits for who stops its loop."""
+    of_task, of_thread = locks(2)
+    taken = threading.Event()
+    results: list[str] = []
+
+    def thread() -> None:
+        with of_thread:
+            taken.set()
+            until(lambda: of_task.record.holds)
+            results.append(take_both(of_thread_too, of_task, lambda: None))
+
+    of_thread_too = make_lock("thread", debug=True)
+
+    async def main() -> None:
+        inside, leave = anyio.Event(), anyio.Event()
+
+        async def hold() -> None:
+            async with of_task:
+                inside.set()
+                await leave.wait()
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(hold, name="holder")
+            await inside.wait()
+            with in_thread(thread):
+                assert taken.wait(PATIENCE)
+                until(lambda: awaited(of_task))
+                # The thread waits for the holder, which cannot run if we wait for it.
+                with pytest.raises(WouldDeadlock, match="blocks the thread") as caught:
+                    of_thread.acquire()
+                leave.set()
+                await until_in_task(lambda: not of_task.record.holds)
+                await until_in_task(lambda: bool(results))
+        assert "cannot run" in str(caught.value)
+
+    run(backend, main)
+    assert results == ["got"]
+
+
+def test_the_same_if_the_thread_closes_the_cycle() -> None:
+    of_task, of_thread = locks(2)
+    refused: list[str] = []
+    taken = threading.Event()
+
+    def thread() -> None:
+        with of_thread:
+            taken.set()
+            until(lambda: awaited(of_thread))
+            refused.append(take_both(make_lock("thread"), of_task, lambda: None))
+
+    async def main() -> None:
+        async def hold() -> None:
+            async with of_task:
+                await asyncio.sleep(PATIENCE)
+
+        holder = asyncio.create_task(hold())
+        await until_in_task(lambda: of_task.record.holds)
+        with in_thread(thread):
+            assert taken.wait(PATIENCE)
+            with of_thread:  # stops this loop until the thread was refused
+                pass
+        holder.cancel()
+
+    asyncio.run(main())
+    assert "cannot run" in refused[0]
+
+
+def test_a_sync_with_that_is_kept_across_an_await() -> None:
+    """The other task would stop the loop for ever; that is told, not suffered."""
+    (lock,) = locks(1)
+
+    async def main() -> None:
+        async def hold() -> None:
+            with lock:
+                await asyncio.sleep(PATIENCE)
+
+        holder = asyncio.create_task(hold())
+        await until_in_task(lambda: lock.record.holds)
+        with pytest.raises(WouldDeadlock, match="cannot run"), lock:
+            pass
+        holder.cancel()
+
+    asyncio.run(main())
+
+
+# What is no deadlock.
+
+
+def test_a_wait_with_a_limit_is_reported_and_not_refused() -> None:
+    one, other = locks(2)
+    barrier = threading.Barrier(2)
+    results: list[str] = []
+
+    def patient() -> None:
+        results.append(take_both(one, other, lambda: barrier.wait(PATIENCE)))
+
+    def impatient() -> None:
+        with other:
+            barrier.wait(PATIENCE)
+            until(lambda: awaited(other))
+            assert not one.acquire(timeout=0.05)
+            assert not one.acquire(timeout=0.01)  # reported once
+
+    with all_joined(patient, impatient) as raised:
+        pass
+    assert not raised
+    assert results == ["got"]
+    (near,) = found("near deadlock")
+    assert "a wait in it has a limit" in near.message
+    assert set(near.locks) == {"'lock-0'", "'lock-1'"}
+    assert not found("deadlock")
+
+
+@pytest.mark.parametrize("limit", ["fail_after", "cancel", "timeout", "wait_for"])
+def test_a_task_that_is_to_be_cancelled(limit: str, backend: Backend) -> None:
+    """Whatever limits the wait of a task: who closes the cycle waits for its end."""
+    one, other = locks(2)
+    native = backend.library == "asyncio" and hasattr(asyncio, "timeout")
+    if limit in {"timeout", "wait_for"} and not native:
+        pytest.skip("of asyncio, since Python 3.11")
+
+    async def wait() -> None:
+        if limit == "fail_after":
+            with anyio.move_on_after(0.1):
+                await one.__aenter__()
+        elif limit == "timeout":
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.1):  # type: ignore[attr-defined,unused-ignore]
+                    await one.__aenter__()
+        elif limit == "wait_for":
+            with pytest.raises(asyncio.TimeoutError):
+                await asyncio.wait_for(one.__aenter__(), 0.1)
+        else:
+            await one.__aenter__()
+
+    async def main() -> None:
+        async def hold_and_wait() -> None:
+            async with other:
+                await wait()
+
+        async with one, anyio.create_task_group() as tasks:
+            tasks.start_soon(hold_and_wait)
+            await until_in_task(lambda: awaited(one))
+            if limit == "cancel":
+                tasks.cancel_scope.cancel()
+                with anyio.CancelScope(shield=True):
+                    await other.__aenter__()
+            else:
+                await other.__aenter__()
+            await other.__aexit__(None, None, None)
+
+    run(backend, main)
+    assert not found("deadlock")
+    if limit != "wait_for":  # up to Python 3.11 that waits in another task
+        assert len(found("near deadlock")) == 1
+
+
+def test_a_holder_that_releases_amid_the_walk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The cycle was never there as a whole."""
+    from anylock.debug import _graph
+
+    one, other = locks(2)
+    released = threading.Event()
+    waits_of: Any = _graph._waits_of
+
+    def walk(actor: Any) -> Any:
+        found = list(waits_of(actor))
+        if threading.current_thread().name == "closes":
+            one.release()  # by a third party, in the middle of the walk
+            released.set()
+        return iter(found)
+
+    def waits() -> None:
+        with other:
+            holds.wait(PATIENCE)
+            one.acquire()
+
+    def closes() -> None:
+        one.acquire()
+        holds.set()
+        until(lambda: awaited(one))
+        with other:
+            pass
+
+    holds = threading.Event()
+    monkeypatch.setattr(_graph, "_waits_of", walk)
+    with all_joined(waits, closes) as raised:
+        pass
+    assert released.is_set()
+    assert not raised
+    assert not found("deadlock", "near deadlock")
+    one.release()
+
+
+def test_who_releases_for_others_is_no_owner() -> None:
+    """A lock that one thread acquires for another to release: no claim is made."""
+    (lock,) = locks(1)
+    lock.acquire()
+    with in_thread(lock.release):
+        pass
+    assert lock.record.handed
+    assert lock.stats().owner is None
+    lock.acquire()
+    waiting = threading.Event()
+
+    def release() -> None:
+        assert waiting.wait(PATIENCE)
+        until(lambda: awaited(lock))
+        lock.release()
+
+    with in_thread(release):
+        waiting.set()
+        lock.acquire()  # would be a deadlock, if it were ours to release
+    lock.release()
+    assert not found("deadlock")
+
+
+def test_a_semaphore_makes_no_claim() -> None:
+    permits = make_semaphore("thread", 1, debug=True)
+    with permits:
+
+        def release() -> None:
+            until(lambda: awaited(permits))
+            permits.release()
+
+        with in_thread(release):
+            permits.acquire()
+    assert not found("deadlock", "near deadlock")
+
+
+def test_who_enters_again_does_not_wait() -> None:
+    lock = make_rlock("thread", debug=True)
+    with lock, lock:
+        assert lock.record.owner is not None
+        assert lock.record.owner.depth == 2
+    assert lock.stats().acquisitions == 1
+    assert not lock.locked()
+
+
+def test_a_cycle_through_a_writer_and_readers() -> None:
+    """A writer waits for all readers: one of them in a cycle is enough."""
+    rwlock = make_rwlock("thread", debug=True)
+    (lock,) = locks(1)
+    refused: list[str] = []
+    reads = threading.Event()
+
+    def reader() -> None:
+        with rwlock.read:
+            reads.set()
+            until(lambda: awaited(rwlock.write))
+            refused.append(take_both(make_lock("thread"), lock, lambda: None))
+
+    def harmless_reader() -> None:
+        with rwlock.read:
+            until(lambda: refused)
+
+    def writer() -> None:
+        with lock:
+            assert reads.wait(PATIENCE)
+            with rwlock.write:
+                pass
+
+    with all_joined(reader, harmless_reader, writer) as raised:
+        pass
+    assert not raised
+    assert "waits for RWLock.write" in refused[0]
+
+
+def test_waits_that_may_close_cycles_can_be_let_be() -> None:
+    debug.settings.deadlocks = "warn"
+    (lock,) = locks(1)
+    lock.acquire()
+
+    def release() -> None:
+        until(lambda: awaited(lock))
+        lock.release()
+
+    with in_thread(release):
+        lock.acquire()
+    assert found("deadlock")[0].message.startswith("this is a deadlock\n")
+    debug.findings.clear()
+    debug.settings.deadlocks = "off"
+    lock.record.handed = False
+    with in_thread(release):
+        lock.acquire()
+    assert not debug.findings
