@@ -16,13 +16,22 @@ from anylock._bridged import NativeSlots
 from anylock._hold import TimedHold
 from anylock.debug._records import Record
 from anylock.debug._stats import Stats, Who, stats_of
-from anylock.debug._ways import enter, enter_in_task, leave, leave_in_task
+from anylock.debug._ways import (
+    REFUSED,
+    enter,
+    enter_in_task,
+    note_release,
+    put_back,
+    released,
+)
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import TracebackType
 
     from typing_extensions import Self
 
+    from anylock.debug._records import Hold
     from anylock.debug._stacks import Site
 
 _NOBODYS: tuple[Any, ...] = (object, Generic, Protocol)
@@ -129,9 +138,24 @@ class Debug:
     def _enter_within(self, timeout: float | None) -> bool:
         raise NotImplementedError
 
+    async def __aenter__(self) -> Any:
+        await enter_in_task(self._record, self._plain.__aenter__, self._plain.release)
+
+    # The ways out are written out: wherever a signal handler raises, once they have
+    # begun, the lock inside is released.
+
     def release(self) -> None:
         """Release it."""
-        leave(self._record, self._plain.release)
+        holds: list[Hold] = []
+        try:
+            note_release(self._record, holds)
+        finally:
+            try:
+                self._plain.release()
+            except REFUSED:
+                put_back(self._record, holds)
+                raise
+        released(self._record, holds)
 
     def __exit__(
         self,
@@ -140,13 +164,28 @@ class Debug:
         traceback: TracebackType | None,
         /,
     ) -> None:
-        leave(self._record, self._plain.__exit__, exc_type, exc_value, traceback)
-
-    async def __aenter__(self) -> Any:
-        await enter_in_task(self._record, self._plain.__aenter__, self._plain.release)
+        holds: list[Hold] = []
+        try:
+            note_release(self._record, holds)
+        finally:
+            try:
+                self._plain.__exit__(exc_type, exc_value, traceback)
+            except REFUSED:
+                put_back(self._record, holds)
+                raise
+        released(self._record, holds)
 
     async def __aexit__(self, *exc_info: object) -> None:
-        await leave_in_task(self._record, self._plain.__aexit__, *exc_info)
+        holds: list[Hold] = []
+        try:
+            note_release(self._record, holds)
+        finally:
+            try:
+                await self._plain.__aexit__(*exc_info)
+            except REFUSED:
+                put_back(self._record, holds)
+                raise
+        released(self._record, holds)
 
     async def _enter_task_within(self, timeout: float | None) -> bool:
         plain = self._plain
@@ -166,15 +205,49 @@ class DebugBlocking(Debug):
 
     def _enter_within(self, timeout: float | None) -> bool:
         plain = self._plain
+        if timeout is None:
+            # Not acquire, which may be Python, and lose it if a signal handler raises.
+            attempt = self._attempt()
+            return enter(
+                self._record, plain.__enter__, (), plain.release, attempt=attempt
+            )
         return enter(
             self._record,
             plain._enter_within,  # noqa: SLF001 - ours
             (timeout,),
             plain.release,
-            attempt=plain.acquire,
+            attempt=self._attempt(),
             waits=timeout != 0,
             limited=is_limited(timeout),
         )
+
+    def _attempt(self) -> Callable[[bool], Any] | None:
+        """Return what tries once, and loses nothing if a signal handler raises."""
+        attempt: Callable[[bool], Any] = self._plain.acquire
+        return attempt
+
+
+class DebugPermits(Debug):
+    """What semaphores have beyond that."""
+
+    __slots__ = ()
+
+    family = "Semaphore"
+    shared = True
+    owned = False
+
+    def release(self, n: int = 1) -> None:
+        """Give `n` permits back."""
+        holds: list[Hold] = []
+        try:
+            note_release(self._record, holds, n)
+        finally:
+            try:
+                self._plain.release(n)
+            except REFUSED:
+                put_back(self._record, holds)
+                raise
+        released(self._record, holds)
 
 
 def is_limited(timeout: float | None) -> bool:

@@ -10,9 +10,9 @@ from anylock._async.lock import AsyncLock
 from anylock._async.rlock import AsyncRLock
 from anylock._async.rwlock import AsyncReadSide, AsyncRWLock, AsyncWriteSide
 from anylock._async.semaphore import AsyncBoundedSemaphore, AsyncSemaphore
-from anylock.debug._around import Around, Debug, is_limited, sides
+from anylock.debug._around import Around, Debug, DebugPermits, is_limited, sides
 from anylock.debug._notices import DebugNotices, await_notice_in_task
-from anylock.debug._ways import enter, enter_in_task, leave, let_go
+from anylock.debug._ways import enter, enter_in_task, let_go
 
 
 class DebugAsync(Debug):
@@ -85,26 +85,12 @@ class DebugAsyncRLock(DebugAsyncLocking, AsyncRLock, metaclass=Around):
     reentrant = True
 
 
-class DebugAsyncPermits(DebugAsync):
-    """What semaphores have beyond that."""
-
-    __slots__ = ()
-
-    family = "Semaphore"
-    shared = True
-    owned = False
-
-    def release(self, n: int = 1) -> None:
-        """Give `n` permits back."""
-        leave(self._record, self._plain.release, n, permits=n)
-
-
-class DebugAsyncSemaphore(DebugAsyncPermits, AsyncSemaphore, metaclass=Around):
+class DebugAsyncSemaphore(DebugPermits, DebugAsync, AsyncSemaphore, metaclass=Around):
     """An `AsyncSemaphore` that knows who took its permits and who waits, and tells."""
 
 
 class DebugAsyncBoundedSemaphore(
-    DebugAsyncPermits, AsyncBoundedSemaphore, metaclass=Around
+    DebugPermits, DebugAsync, AsyncBoundedSemaphore, metaclass=Around
 ):
     """An `AsyncBoundedSemaphore` that knows who took its permits and who waits."""
 

@@ -66,8 +66,10 @@ def describe_all() -> str:
     parts = [
         _describe(record, now) for record in known() if record.holds or record.waits
     ]
-    head = f"anylock: {len(parts)} debug locks are held or awaited in process"
-    return "\n".join([f"{head} {os.getpid()}", *parts]) + "\n"
+    if not parts:
+        return f"anylock: no debug lock is held or awaited (process {os.getpid()})\n"
+    head = f"anylock: debug locks that are held or awaited (process {os.getpid()}):"
+    return "\n".join([head, *parts, "anylock: end"]) + "\n"
 
 
 def _describe(record: Record, now: float) -> str:
@@ -76,7 +78,7 @@ def _describe(record: Record, now: float) -> str:
     for hold in record.holds.copy():
         lines += _party("held by", hold, now)
         lines += _whereabouts(hold.actor)
-    for wait in record.waits.copy():
+    for wait in record.waits:
         what = "notification awaited by" if wait.for_notice else "awaited by"
         lines += _party(what, wait, now)
     return "\n".join(lines)

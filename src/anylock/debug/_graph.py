@@ -41,7 +41,8 @@ def announce(wait: Wait) -> None:
     # finds nothing and waits; the second finds the wait of the first. What either
     # holds it has noted before it came.
     with _records.mutex:
-        record.waits[wait] = None
+        wait.live = True
+        record.announced[wait] = None
         actor.wait = wait
         if wait.blocks is not None:
             wait.blocks.wait = wait
@@ -75,11 +76,12 @@ def _tell(cycle: list[Link], actor: Actor) -> None:
 
 def retract(wait: Wait) -> None:
     """Take back what was announced; may be done twice."""
+    wait.live = False
     wait.actor.wait = wait.before
     if wait.blocks is not None:
         wait.blocks.wait = wait.blocked_before
         _records.blocking.pop(wait, None)
-    wait.record.waits.pop(wait, None)
+    wait.record.announced.pop(wait, None)
 
 
 _told: set[frozenset[object]] = set()
@@ -138,13 +140,14 @@ def _waits_of(actor: Actor) -> Iterator[Wait]:
     if loop is None:
         return
     for wait in _records.blocking.copy():
-        if wait.actor is not actor and any(each is loop for each in wait.loops):
+        others = wait.live and wait.actor is not actor
+        if others and any(each is loop for each in wait.loops):
             yield wait
 
 
 def _still(link: Link) -> bool:
     wait, hold = link
-    return wait in wait.record.waits and hold in hold.record.holds
+    return wait.live and hold in hold.record.holds
 
 
 def _ends(link: Link) -> bool:

@@ -61,6 +61,7 @@ def await_notice(record: Record, wait: Callable[[], bool], *, limited: bool) -> 
             announce(waiting)
             got = wait()
         finally:
+            waiting.live = False
             me.wait = waiting.before
             thread.wait = waiting.blocked_before
             retract(waiting)
@@ -84,6 +85,7 @@ async def await_notice_in_task(
             announce(waiting)
             got = await wait()
         finally:
+            waiting.live = False
             me.wait = waiting.before
             retract(waiting)
     except BaseException as error:

@@ -11,13 +11,14 @@ from anylock._process.condition import ProcessCondition
 from anylock._process.lock import ProcessLock
 from anylock._process.rlock import ProcessRLock
 from anylock._process.semaphore import ProcessBoundedSemaphore, ProcessSemaphore
-from anylock.debug._around import Around, DebugBlocking
+from anylock.debug._around import Around, DebugBlocking, DebugPermits
 from anylock.debug._notices import DebugNotices, await_notice
 from anylock.debug._stacks import Stack
 from anylock.debug._stats import Who
-from anylock.debug._ways import enter, leave
+from anylock.debug._ways import enter
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from multiprocessing.context import BaseContext
 
 
@@ -51,6 +52,13 @@ class DebugProcess(DebugBlocking):
             limited=timeout is not None,
         )
 
+    def _attempt(self) -> Callable[[bool], Any] | None:
+        plain = self._plain
+        if plain._careful_bridge() is not None:  # noqa: SLF001 - ours
+            return None
+        attempt: Callable[[bool], Any] = plain._semlock.acquire  # noqa: SLF001
+        return attempt
+
     def _elsewhere(self) -> Who | None:
         if self._record.shared or not self._plain.locked():
             return None
@@ -69,26 +77,14 @@ class DebugProcessRLock(DebugProcess, ProcessRLock, metaclass=Around):
     reentrant = True
 
 
-class DebugProcessPermits(DebugProcess):
-    """What semaphores between processes have beyond that."""
-
-    __slots__ = ()
-
-    family = "Semaphore"
-    shared = True
-    owned = False
-
-    def release(self, n: int = 1) -> None:
-        """Give `n` permits back."""
-        leave(self._record, self._plain.release, n, permits=n)
-
-
-class DebugProcessSemaphore(DebugProcessPermits, ProcessSemaphore, metaclass=Around):
+class DebugProcessSemaphore(
+    DebugPermits, DebugProcess, ProcessSemaphore, metaclass=Around
+):
     """A `ProcessSemaphore` that knows who of this process took permits or waits."""
 
 
 class DebugProcessBoundedSemaphore(
-    DebugProcessPermits, ProcessBoundedSemaphore, metaclass=Around
+    DebugPermits, DebugProcess, ProcessBoundedSemaphore, metaclass=Around
 ):
     """A `ProcessBoundedSemaphore` that knows who of this process took permits."""
 

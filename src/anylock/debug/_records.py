@@ -67,6 +67,7 @@ class Wait:
         "for_notice",
         "label",
         "limited",
+        "live",
         "loops",
         "record",
         "since",
@@ -88,6 +89,8 @@ class Wait:
         self.since = since
         self.stack = stack
         self.label = label
+        self.live = False
+        """Whether others see it."""
         self.limited = limited
         """Whether it ends by itself some day."""
         self.before = actor.wait
@@ -122,6 +125,7 @@ class Record:
     __slots__ = (
         "__weakref__",
         "acquisitions",
+        "announced",
         "beside",
         "busy",
         "cancellations",
@@ -143,7 +147,6 @@ class Record:
         "timeouts",
         "total_hold",
         "total_wait",
-        "waits",
     )
 
     def __init__(  # noqa: PLR0913 - by name only
@@ -173,7 +176,8 @@ class Record:
         will."""
         self.reset_after_fork = False
         self.holds: dict[Hold, None] = {}
-        self.waits: dict[Wait, None] = {}
+        self.announced: dict[Wait, None] = {}
+        """Who waits, and who was interrupted before it took this back."""
         self.beside: tuple[Record, ...] = ()
         """Whose holders keep others from this lock, if these are not its own."""
         # Of one that is not shared, its holder counts; else whoever has the mutex.
@@ -185,6 +189,12 @@ class Record:
     def blockers(self) -> tuple[Record, ...]:
         """Whose holders keep others from this lock, and have to release it."""
         return self.beside or ((self,) if self.owned else ())
+
+    @property
+    def waits(self) -> list[Wait]:
+        """Who waits for it."""
+        announced = self.announced.copy()
+        return [wait for wait in announced if wait.live]
 
     @property
     def owner(self) -> Hold | None:
@@ -218,12 +228,13 @@ def _in_child() -> None:
     mutex = _thread.RLock()
     me = {here(), this_thread.actor}
     for record in known():
-        for wait in list(record.waits):
+        for wait in record.waits:
             if wait.actor not in me:
+                wait.live = False
                 wait.actor.wait = None
                 if wait.blocks is not None and wait.blocks not in me:
                     wait.blocks.wait = None
-                del record.waits[wait]
+                del record.announced[wait]
                 blocking.pop(wait, None)
         if record.reset_after_fork or record.kind in {"machine", "process"}:
             for hold in list(record.holds):

@@ -79,7 +79,7 @@ def stats_of(
         beside: Of a condition with this lock.
     """
     now = monotonic()
-    waits = [*record.waits.copy(), *(beside.waits.copy() if beside else ())]
+    waits = [*record.waits, *(beside.waits if beside else ())]
     holders = [_who(hold, now) for hold in record.holds.copy()]
     if not holders and elsewhere is not None:
         holders = [elsewhere]

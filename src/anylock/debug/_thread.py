@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from types import BuiltinMethodType
 from typing import TYPE_CHECKING, Any
 
 from anylock._thread.condition import ThreadCondition
@@ -10,9 +11,12 @@ from anylock._thread.lock import ThreadLock
 from anylock._thread.rlock import ThreadRLock
 from anylock._thread.rwlock import ThreadReadSide, ThreadRWLock, ThreadWriteSide
 from anylock._thread.semaphore import ThreadBoundedSemaphore, ThreadSemaphore
-from anylock.debug._around import Around, DebugBlocking, sides
+from anylock.debug._around import Around, DebugBlocking, DebugPermits, sides
 from anylock.debug._notices import DebugNotices, await_notice, await_notice_in_task
-from anylock.debug._ways import enter, enter_in_task, leave, let_go, put_back
+from anylock.debug._ways import enter, enter_in_task, let_go, put_back
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 class AcquiredByThreads(DebugBlocking):
@@ -67,6 +71,10 @@ class DebugThreadLocking(AcquiredByThreads):
 class DebugThreadLock(DebugThreadLocking, ThreadLock, metaclass=Around):
     """A `ThreadLock` that knows who holds it and who waits for it, and tells."""
 
+    def _attempt(self) -> Callable[[bool], Any] | None:
+        acquire = self._plain.acquire
+        return acquire if type(acquire) is BuiltinMethodType else None
+
     def acquire_lock(self, blocking: bool = True, timeout: float = -1) -> bool:  # noqa: FBT001, FBT002 - threading's signature
         """Acquire the lock: an old name that `threading.Lock` has for `acquire`."""
         return self.acquire(blocking, timeout)
@@ -82,18 +90,19 @@ class DebugThreadRLock(DebugThreadLocking, ThreadRLock, metaclass=Around):
     family = "RLock"
     reentrant = True
 
+    def _attempt(self) -> Callable[[bool], Any] | None:
+        plain = self._plain
+        native: Callable[[bool], Any] = plain._native_ways.acquire  # noqa: SLF001
+        return native if plain._careful_bridge() is None else None  # noqa: SLF001
+
     def _release_save(self) -> Any:
         return self._given_up(self._plain._release_save)  # noqa: SLF001
 
 
-class DebugPermits(DebugBlocking):
+class DebugThreadPermits(DebugPermits, DebugBlocking):
     """The native surface of `threading.Semaphore`."""
 
     __slots__ = ()
-
-    family = "Semaphore"
-    shared = True
-    owned = False
 
     def acquire(self, blocking: bool = True, timeout: float | None = None) -> bool:  # noqa: FBT001, FBT002 - threading's signature
         """Take a permit as `threading.Semaphore.acquire` does."""
@@ -109,17 +118,13 @@ class DebugPermits(DebugBlocking):
             limited=True,
         )
 
-    def release(self, n: int = 1) -> None:
-        """Give `n` permits back."""
-        leave(self._record, self._plain.release, n, permits=n)
 
-
-class DebugThreadSemaphore(DebugPermits, ThreadSemaphore, metaclass=Around):
+class DebugThreadSemaphore(DebugThreadPermits, ThreadSemaphore, metaclass=Around):
     """A `ThreadSemaphore` that knows who took its permits and who waits, and tells."""
 
 
 class DebugThreadBoundedSemaphore(
-    DebugPermits, ThreadBoundedSemaphore, metaclass=Around
+    DebugThreadPermits, ThreadBoundedSemaphore, metaclass=Around
 ):
     """A `ThreadBoundedSemaphore` that knows who took its permits and who waits."""
 

@@ -33,11 +33,11 @@ if TYPE_CHECKING:
 
 _ONCE = ((False,),)
 
-_REFUSED = (RuntimeError, ValueError, AssertionError)
+REFUSED = (RuntimeError, ValueError, AssertionError)
 """What is raised if a lock is released that is not the caller's."""
 
 
-def enter(  # noqa: C901, PLR0912, PLR0913 - a call more is a tenth of its time
+def enter(  # noqa: C901, PLR0912, PLR0913, PLR0915 - a call more is a tenth of its time
     record: Record,
     acquire: Callable[..., Any],
     arguments: tuple[Any, ...],
@@ -95,6 +95,7 @@ def enter(  # noqa: C901, PLR0912, PLR0913 - a call more is a tenth of its time
                 got.extend(starmap(acquire, (arguments,)))
             finally:
                 # First of all, and without a call: nothing interrupts it.
+                wait.live = False
                 me.wait = wait.before
                 thread.wait = wait.blocked_before
                 retract(wait)
@@ -173,6 +174,7 @@ async def enter_in_task(  # noqa: C901, PLR0912, PLR0913 - as above
                 announce(wait)
             got = await acquire()
         finally:
+            wait.live = False
             me.wait = wait.before
             retract(wait)
         if got is False:
@@ -191,38 +193,6 @@ async def enter_in_task(  # noqa: C901, PLR0912, PLR0913 - as above
             end_by(wait, error)
         raise
     return True
-
-
-def leave(
-    record: Record, release: Callable[..., Any], *arguments: Any, permits: Any = 1
-) -> None:
-    """Release a lock once, or so many permits of a semaphore."""
-    holds: list[Hold] = []
-    try:
-        note_release(record, holds, permits)
-    finally:
-        try:
-            release(*arguments)
-        except _REFUSED:
-            put_back(record, holds)
-            raise
-    released(record, holds)
-
-
-async def leave_in_task(
-    record: Record, release: Callable[..., Awaitable[object]], *arguments: Any
-) -> None:
-    """Release a lock once, in the way of a task."""
-    holds: list[Hold] = []
-    try:
-        note_release(record, holds)
-    finally:
-        try:
-            await release(*arguments)
-        except _REFUSED:
-            put_back(record, holds)
-            raise
-    released(record, holds)
 
 
 def note_release(record: Record, holds: list[Hold], permits: Any = 1) -> None:
