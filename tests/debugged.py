@@ -6,11 +6,22 @@ import threading
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
-from anylock import debug
+from anylock import debug, make_condition, make_lock
 from staging import PATIENCE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
+
+
+def lock_of(kind: str, make: Any = make_lock, **options: Any) -> Any:
+    """Return a debug lock, of whatever class that is."""
+    return make(kind, debug=True, **options)
+
+
+def condition_of(kind: str, lock: Any = None) -> Any:
+    """Return a debug condition, of whatever class that is."""
+    make: Any = make_condition
+    return make(kind, lock, name="news", debug=True)
 
 
 def found(*kinds: str) -> list[debug.Finding]:
@@ -51,7 +62,9 @@ def all_joined(*functions: Callable[[], object]) -> Generator[list[BaseException
             raised.append(error)
 
     threads = [
-        threading.Thread(target=run, args=(function,), name=function.__name__)
+        threading.Thread(
+            target=run, args=(function,), name=getattr(function, "__name__", None)
+        )
         for function in functions
     ]
     with ExitStack() as stack:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,6 +12,7 @@ import anylock
 from anylock import make_condition, make_lock, make_rlock, make_rwlock, make_semaphore
 from anylock.testing import check_condition, check_lock, check_rlock, check_semaphore
 from backends import ASYNCIO, TRIO, Backend, run
+from debugged import lock_of
 from staging import in_thread, usable
 
 if TYPE_CHECKING:
@@ -41,10 +43,8 @@ members = pytest.mark.parametrize("member", FACTORIES)
 
 @members
 def test_the_family(member: str, kind: LockKind) -> None:
-    make = FACTORIES[member]
-    CHECKS[member](
-        lambda *arguments: make(kind, *arguments, debug=True), backends=backends
-    )
+    make = partial(FACTORIES[member], kind, debug=True)
+    CHECKS[member](make, backends=backends)
 
 
 def test_machine_locks(tmp_path: Path) -> None:
@@ -69,7 +69,7 @@ def test_sides(rw_kind: Any, side: str, tmp_path: Path) -> None:
         options: Any = {}
         if rw_kind == "machine":
             options["path"] = tmp_path / f"{made}.lock"
-        return make_rwlock(rw_kind, debug=True, **options)
+        return lock_of(rw_kind, make_rwlock, **options)
 
     if side == "write":
         check_lock(lambda: make().write, backends=backends)
@@ -88,14 +88,14 @@ def test_sides(rw_kind: Any, side: str, tmp_path: Path) -> None:
 
 
 def test_processes_share_them(start_method: str) -> None:
-    context = multiprocessing.get_context(start_method)
+    context: Any = multiprocessing.get_context(start_method)
     lock = make_lock("process", context=context, debug=True)
     with lock:
-        child = context.Process(target=try_in_child, args=(lock,))  # type: ignore[attr-defined]
+        child = context.Process(target=try_in_child, args=(lock,))
         child.start()
         child.join()
     assert child.exitcode == 3
-    child = context.Process(target=try_in_child, args=(lock,))  # type: ignore[attr-defined]
+    child = context.Process(target=try_in_child, args=(lock,))
     child.start()
     child.join()
     assert child.exitcode == 4
@@ -140,21 +140,23 @@ def test_the_standard_library_takes_them() -> None:
     import asyncio
     import threading
 
-    for make in (make_lock, make_rlock):
-        condition = threading.Condition(make("thread", debug=True))  # type: ignore[operator]
+    makers: tuple[Any, ...] = (make_lock, make_rlock)
+    for make in makers:
+        condition = threading.Condition(make("thread", debug=True))
         with condition:
             assert not condition.wait(0.001)
             condition.notify()
-        between = multiprocessing.Condition(make("process", debug=True))  # type: ignore[operator]
+        between = multiprocessing.Condition(make("process", debug=True))
         with between:
             assert not between.wait(0.001)
             between.notify()
-    value = multiprocessing.Value("i", lock=make_rlock("process", debug=True))  # type: ignore[call-overload]
+    value = multiprocessing.Value("i", lock=make_rlock("process", debug=True))
     with value.get_lock():
         value.value += 1
 
     async def main() -> None:
-        condition = asyncio.Condition(make_lock("async", debug=True))  # type: ignore[arg-type]
+        lock: Any = make_lock("async", debug=True)
+        condition = asyncio.Condition(lock)
         async with condition:
             condition.notify()
 
@@ -186,9 +188,10 @@ def test_old_names_of_threading() -> None:
 
 def test_errors_are_those_of_the_lock_inside() -> None:
     lock = make_lock("thread", debug=True)
-    for arguments in [(True, -2), (False, 1), ("x", "y")]:
+    odd: list[tuple[Any, Any]] = [(True, -2), (False, 1), ("x", "y")]
+    for blocking, timeout in odd:
         with pytest.raises((TypeError, ValueError)):
-            lock.acquire(*arguments)
+            lock.acquire(blocking, timeout)
     assert not lock.record.waits
     for each in (
         lock,
@@ -212,13 +215,13 @@ def test_errors_are_those_of_the_lock_inside() -> None:
             assert rlock.record.owner is not None
             assert rlock.record.owner.depth == 2
     assert not rlock.record.holds
-    permits = make_semaphore("thread", 1, bounded=True, debug=True)
+    permits: Any = make_semaphore("thread", 1, bounded=True, debug=True)
     with permits:
         with pytest.raises(ValueError, match="1 permits"):
             permits.release(2)
         assert len(permits.stats().holders) == 1
         with pytest.raises(TypeError):
-            permits.release("x")  # type: ignore[arg-type]
+            permits.release("x")
     assert not permits.stats().holders
 
 

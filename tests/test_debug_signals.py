@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from anylock import make_lock, make_rlock, make_semaphore
-from debugged import awaited
+from debugged import awaited, lock_of
 from interruptions import Interrupted, interrupt, interrupt_at, run_points
 from staging import PATIENCE, in_thread, until
 
@@ -57,6 +57,21 @@ def test_on_the_way_in(
             pass
         assert is_free(lock)
         assert not lock.stats().holders
+
+    run_points(attempt, parks=False)
+
+
+@bridged
+def test_on_the_way_in_again(kind: Any) -> None:
+    def attempt(point: int, where: list[str]) -> None:
+        lock = lock_of(kind, make_rlock)
+        with lock:
+            try:
+                with interrupt_at(point, interrupt, where), lock:
+                    sys.setprofile(None)
+            except Interrupted:
+                pass
+        assert is_free(lock)
 
     run_points(attempt, parks=False)
 

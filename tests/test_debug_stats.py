@@ -20,7 +20,15 @@ from anylock import (
     make_semaphore,
 )
 from backends import Backend, run
-from debugged import all_joined, awaited, found, happened, watched
+from debugged import (
+    all_joined,
+    awaited,
+    condition_of,
+    found,
+    happened,
+    lock_of,
+    watched,
+)
 from staging import PATIENCE, in_thread, until, until_in_task
 
 if TYPE_CHECKING:
@@ -265,7 +273,7 @@ def test_counts_are_right_under_threads_and_tasks() -> None:
 def test_waits_for_a_notification(kind: LockKind, backend: Backend) -> None:
     if kind == "process":
         pytest.skip("it is for threads")
-    condition: Any = make_condition(kind, name="news", debug=True)
+    condition = condition_of(kind)
 
     async def main() -> None:
         async def wait() -> None:
@@ -298,8 +306,8 @@ def test_waits_for_a_notification(kind: LockKind, backend: Backend) -> None:
 
 @pytest.mark.parametrize("kind", ["thread", "process"])
 def test_threads_that_wait_for_a_notification(kind: Any) -> None:
-    lock = make_lock(kind, debug=True)
-    condition: Any = make_condition(kind, lock, debug=True)
+    lock = lock_of(kind)
+    condition = condition_of(kind, lock)
 
     def wait() -> None:
         with condition:
@@ -328,7 +336,7 @@ def test_a_condition_over_a_lock_that_tells_nothing() -> None:
 
 def test_a_re_entrant_lock_is_given_up_whole(backend: Backend) -> None:
     lock: Any = make_rlock("async", debug=True)
-    condition: Any = make_condition("async", lock, debug=True)
+    condition = condition_of("async", lock)
 
     async def main() -> None:
         async with condition, condition:
@@ -343,8 +351,8 @@ def test_a_re_entrant_lock_is_given_up_whole(backend: Backend) -> None:
 
 
 def test_the_same_between_threads() -> None:
-    lock = make_rlock("thread", debug=True)
-    condition = threading.Condition(lock)  # type: ignore[arg-type]
+    lock: Any = make_rlock("thread", debug=True)
+    condition = threading.Condition(lock)
     with condition, condition:
         assert not condition.wait(0.001)
         assert lock.record.owner is not None
@@ -354,7 +362,7 @@ def test_the_same_between_threads() -> None:
 
 def test_a_task_waits_with_a_re_entrant_lock_of_threads(backend: Backend) -> None:
     lock: Any = make_rlock("thread", debug=True)
-    condition = make_condition("thread", lock, debug=True)
+    condition = condition_of("thread", lock)
 
     async def main() -> None:
         async with condition, condition:

@@ -223,17 +223,14 @@ def _in_child() -> None:
     # Only the thread that forked is here. What others held of a lock between threads
     # stays held, and is told so. A lock between processes is the parent's.
     global mutex  # noqa: PLW0603 - a missing thread may hold that of the parent
-    from anylock.debug._actors import here, this_thread  # noqa: PLC0415
+    from anylock.debug._actors import this_thread  # noqa: PLC0415 - it needs this
 
     mutex = _thread.RLock()
-    me = {here(), this_thread.actor}
     for record in known():
         for wait in record.waits:
-            if wait.actor not in me:
+            if wait.blocks is not this_thread.actor:
                 wait.live = False
                 wait.actor.wait = None
-                if wait.blocks is not None and wait.blocks not in me:
-                    wait.blocks.wait = None
                 del record.announced[wait]
                 blocking.pop(wait, None)
         if record.reset_after_fork or record.kind in {"machine", "process"}:

@@ -98,14 +98,10 @@ class Site(NamedTuple):
         return linecache.getline(self.file, self.line).strip()
 
 
-def site_of(frame: FrameType | None) -> Site:
-    """Return the innermost place that is not hidden."""
-    outermost = frame
-    while frame is not None and is_hidden(frame.f_code.co_filename):
-        outermost, frame = frame, frame.f_back
-    chosen = frame or outermost
-    if chosen is None:
-        return Site("?", 0, "?", "?")
-    code = chosen.f_code
-    module = str(chosen.f_globals.get("__name__", "?"))
-    return Site(code.co_filename, chosen.f_lineno, code.co_name, module)
+def site_of(frame: FrameType) -> Site:
+    """Return the innermost place that is not hidden, or else the outermost."""
+    while frame.f_back is not None and is_hidden(frame.f_code.co_filename):
+        frame = frame.f_back
+    code = frame.f_code
+    module = str(frame.f_globals.get("__name__", "?"))
+    return Site(code.co_filename, frame.f_lineno, code.co_name, module)

@@ -129,8 +129,7 @@ def _enter_again(
     got: list[Any] = []
     try:
         got.extend(starmap(acquire, (arguments,)))
-        if got[0] is not False:
-            hold.depth += 1
+        hold.depth += got[0] is not False
     except BaseException:
         if got and got[0] is not False:
             undo()
@@ -138,7 +137,7 @@ def _enter_again(
     return got[0] is not False
 
 
-async def enter_in_task(  # noqa: C901, PLR0912, PLR0913 - as above
+async def enter_in_task(  # noqa: C901, PLR0913 - as above
     record: Record,
     acquire: Callable[[], Awaitable[Any]],
     undo: Callable[[], object],
@@ -152,10 +151,9 @@ async def enter_in_task(  # noqa: C901, PLR0912, PLR0913 - as above
     if record.reentrant:
         hold = record.owner
         if hold is not None and hold.actor is me:
-            again = await acquire()
-            if again is not False:
-                hold.depth += 1
-            return again is not False
+            again = await acquire() is not False
+            hold.depth += again  # not, if it holds it as a thread
+            return again
     stack = capture(settings.depth, get_frame(2))
     if waits and me.holds and record.owned and not limited and settings.order != "off":
         learn(record, me, stack)
