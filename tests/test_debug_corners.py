@@ -102,7 +102,7 @@ def test_who_may_not_leave_leaves_nothing() -> None:
         lock._release_save()
     assert not lock.record.holds
     with lock:
-        with pytest.raises(ValueError, match="negative|positive"):
+        with pytest.raises(ValueError, match=r"negative|positive"):
             lock.acquire(True, -2)
         assert lock.record.owner.depth == 1
 
@@ -148,7 +148,7 @@ def test_a_task_that_holds_it_as_a_thread(backend: Backend) -> None:
             assert lock.record.owner.depth == 1
 
     run(backend, main)
-    assert not lock.locked()
+    until(lambda: not lock.locked())  # a helper may have it for a moment
 
 
 def test_a_try_that_is_cancelled(trio: Any) -> None:

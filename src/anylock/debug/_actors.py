@@ -13,7 +13,8 @@ from itertools import count
 from threading import get_ident
 from typing import TYPE_CHECKING, Any, Literal
 
-from anylock import _inside, _parking
+from anylock import _parking
+from anylock._inside import here as key_here
 from anylock._parking import ThreadMarker
 
 if TYPE_CHECKING:
@@ -116,7 +117,7 @@ _tasks: dict[weakref.ref[Any], Actor] = {}
 
 def here() -> Actor:
     """Return who runs here: the running task, or else this thread."""
-    key = _inside.here()
+    key = key_here()
     if type(key) is ThreadMarker:
         return this_thread.actor
     return _tasks.get(weakref.ref(key)) or _meet(key)
@@ -145,9 +146,8 @@ def loops_here() -> tuple[Any, ...]:
     return tuple(loop for loop in loops if loop is not None)
 
 
-def current_label() -> str | None:
-    """Return the label that is set here."""
-    return _label.get()
+label_here = _label.get
+"""Returns the label that is set here."""
 
 
 class label:  # noqa: N801 - used like a function

@@ -8,6 +8,7 @@ the lock inside, and everything else is that lock's.
 from __future__ import annotations
 
 from functools import partial
+from itertools import repeat
 from operator import attrgetter
 from threading import TIMEOUT_MAX
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
@@ -15,12 +16,13 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
 from anylock._bridged import NativeSlots
 from anylock._hold import TimedHold
 from anylock.debug._records import Record
+from anylock.debug._settings import settings
 from anylock.debug._stats import Stats, Who, stats_of
 from anylock.debug._ways import (
     REFUSED,
     enter,
     enter_in_task,
-    note_release,
+    let_go,
     put_back,
     released,
 )
@@ -113,9 +115,7 @@ class Debug:
 
     def _at_fork_reinit(self) -> None:
         self._plain._at_fork_reinit()  # noqa: SLF001
-        for hold in self._record.holds.copy():
-            hold.actor.holds.pop(hold, None)
-        self._record.holds.clear()
+        self._record.forget_holds()
 
     def try_acquire(self) -> bool:
         """Take it if that needs no waiting; say whether it was taken."""
@@ -146,16 +146,17 @@ class Debug:
 
     def release(self) -> None:
         """Release it."""
-        holds: list[Hold] = []
+        hold = None
         try:
-            note_release(self._record, holds)
+            hold = let_go(self._record)
         finally:
             try:
                 self._plain.release()
             except REFUSED:
-                put_back(self._record, holds)
+                put_back(self._record, hold)
                 raise
-        released(self._record, holds)
+        if hold is None or settings.long_hold is not None:
+            released(self._record, hold)
 
     def __exit__(
         self,
@@ -164,28 +165,30 @@ class Debug:
         traceback: TracebackType | None,
         /,
     ) -> None:
-        holds: list[Hold] = []
+        hold = None
         try:
-            note_release(self._record, holds)
+            hold = let_go(self._record)
         finally:
             try:
                 self._plain.__exit__(exc_type, exc_value, traceback)
             except REFUSED:
-                put_back(self._record, holds)
+                put_back(self._record, hold)
                 raise
-        released(self._record, holds)
+        if hold is None or settings.long_hold is not None:
+            released(self._record, hold)
 
     async def __aexit__(self, *exc_info: object) -> None:
-        holds: list[Hold] = []
+        hold = None
         try:
-            note_release(self._record, holds)
+            hold = let_go(self._record)
         finally:
             try:
                 await self._plain.__aexit__(*exc_info)
             except REFUSED:
-                put_back(self._record, holds)
+                put_back(self._record, hold)
                 raise
-        released(self._record, holds)
+        if hold is None or settings.long_hold is not None:
+            released(self._record, hold)
 
     async def _enter_task_within(self, timeout: float | None) -> bool:
         plain = self._plain
@@ -238,16 +241,20 @@ class DebugPermits(Debug):
 
     def release(self, n: int = 1) -> None:
         """Give `n` permits back."""
-        holds: list[Hold] = []
+        holds: list[Hold | None] = []
         try:
-            note_release(self._record, holds, n)
+            # Whatever is odd about the number, the semaphore inside shall say so.
+            if isinstance(n, int):  # pyright: ignore[reportUnnecessaryIsInstance]
+                holds.extend(map(let_go, repeat(self._record, n)))
         finally:
             try:
                 self._plain.release(n)
             except REFUSED:
-                put_back(self._record, holds)
+                for hold in holds:
+                    put_back(self._record, hold)
                 raise
-        released(self._record, holds)
+        for hold in holds:
+            released(self._record, hold)
 
 
 def is_limited(timeout: float | None) -> bool:

@@ -12,7 +12,7 @@ from anylock._async.rwlock import AsyncReadSide, AsyncRWLock, AsyncWriteSide
 from anylock._async.semaphore import AsyncBoundedSemaphore, AsyncSemaphore
 from anylock.debug._around import Around, Debug, DebugPermits, is_limited, sides
 from anylock.debug._notices import DebugNotices, await_notice_in_task
-from anylock.debug._ways import enter, enter_in_task, let_go
+from anylock.debug._ways import enter, enter_in_task, let_go_wholly
 
 
 class DebugAsync(Debug):
@@ -60,7 +60,7 @@ class DebugAsyncLocking(DebugAsync):
     __slots__ = ()
 
     def _give_up(self) -> Any:
-        hold = let_go(self._record)
+        hold = let_go_wholly(self._record)
         depth = 1 if hold is None else hold.depth
         return self._plain._give_up(), depth  # noqa: SLF001
 

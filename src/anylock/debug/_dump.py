@@ -75,7 +75,7 @@ def describe_all() -> str:
 def _describe(record: Record, now: float) -> str:
     name = "" if record.name is None else f" {record.name!r}"
     lines = [f"{record.kind} {record.family}{name}, made at {record.site}"]
-    for hold in record.holds.copy():
+    for hold in record.holds:
         lines += _party("held by", hold, now)
         lines += _whereabouts(hold.actor)
     for wait in record.waits:

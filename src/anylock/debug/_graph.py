@@ -47,7 +47,11 @@ def announce(wait: Wait) -> None:
         if wait.blocks is not None:
             wait.blocks.wait = wait
             _records.blocking[wait] = None
-        wait.behind = tuple(h for each in record.blockers for h in each.holds.copy())
+        holder = record.holder
+        if not record.beside and not record.shared:  # most of all
+            wait.behind = () if holder is None else (holder,)
+        else:
+            wait.behind = record.held_against()
         cycle = None
         if wait.behind and settings.deadlocks != "off":
             cycle = find_cycle(wait)
@@ -56,15 +60,25 @@ def announce(wait: Wait) -> None:
         if cycle:
             retract(wait)
     if cycle:
-        advice = (
-            f"take these locks in the same order everywhere, or wait for one of them "
-            f"with a time-out\n{describe(cycle)}"
-        )
-        error = WouldDeadlock("it would close a cycle", advice, record.name)
+        error = _refusal(cycle)
         find("deadlock", actor, names(cycle), str(error), warn=False)
         raise error
     if near and _is_news(near):
         _tell(near, actor)
+
+
+def _refusal(cycle: list[Link]) -> WouldDeadlock:
+    wait, hold = cycle[0]
+    if len(cycle) == 1 and hold.actor is wait.actor:
+        reason, advice = f"this {wait.actor.kind} holds it", "release it first"
+    else:
+        reason = "it would close a cycle"
+        advice = (
+            "take these locks in the same order everywhere, or wait for one of them "
+            "with a time-out"
+        )
+    advice = f"{advice}\n{describe(cycle)}"
+    return WouldDeadlock(reason, advice, wait.record.name)
 
 
 def _tell(cycle: list[Link], actor: Actor) -> None:
@@ -126,7 +140,7 @@ def _held_against(wait: Wait) -> Iterator[Hold]:
         return
     for record in wait.record.blockers:
         if not record.handed:
-            yield from record.holds.copy()
+            yield from record.holds
 
 
 def _waits_of(actor: Actor) -> Iterator[Wait]:

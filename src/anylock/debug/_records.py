@@ -125,6 +125,7 @@ class Record:
     __slots__ = (
         "__weakref__",
         "acquisitions",
+        "among",
         "announced",
         "beside",
         "busy",
@@ -132,7 +133,7 @@ class Record:
         "contended",
         "family",
         "handed",
-        "holds",
+        "holder",
         "kind",
         "max_hold",
         "max_wait",
@@ -175,7 +176,10 @@ class Record:
         """Whether somebody has released it who did not hold it: no telling then who
         will."""
         self.reset_after_fork = False
-        self.holds: dict[Hold, None] = {}
+        self.holder: Hold | None = None
+        """Who holds it, if it is not shared."""
+        self.among: dict[Hold, None] = {}
+        """Who holds it, if it is."""
         self.announced: dict[Wait, None] = {}
         """Who waits, and who was interrupted before it took this back."""
         self.beside: tuple[Record, ...] = ()
@@ -186,9 +190,40 @@ class Record:
         records[self.number] = weakref.ref(self, partial(records.pop, self.number))
 
     @property
+    def holds(self) -> tuple[Hold, ...]:
+        """Who holds it, the first one first."""
+        if self.shared:
+            return tuple(self.among.copy())  # as others may come and go
+        holder = self.holder
+        return () if holder is None else (holder,)
+
+    @property
     def blockers(self) -> tuple[Record, ...]:
         """Whose holders keep others from this lock, and have to release it."""
         return self.beside or ((self,) if self.owned else ())
+
+    def held_against(self) -> tuple[Hold, ...]:
+        """Return who has to release before somebody else gets it."""
+        return tuple(hold for each in self.blockers for hold in each.holds)
+
+    def count(self, waited: float) -> None:
+        """Count an acquisition, and how long it was waited for."""
+        self.acquisitions += 1
+        self.total_wait += waited
+        self.max_wait = max(self.max_wait, waited)
+
+    def count_hold(self, held: float) -> None:
+        """Count how long it was held."""
+        self.total_hold += held
+        if held > self.max_hold:  # noqa: PLR1730 - max takes three times as long
+            self.max_hold = held
+
+    def forget_holds(self) -> None:
+        """Forget who holds it, which nobody does."""
+        for hold in self.holds:
+            hold.actor.holds.pop(hold, None)
+        self.holder = None
+        self.among.clear()
 
     @property
     def waits(self) -> list[Wait]:
@@ -199,8 +234,7 @@ class Record:
     @property
     def owner(self) -> Hold | None:
         """Who has held it the longest; None if nobody does."""
-        # A copy, as others may come and go.
-        return next(iter(self.holds.copy()), None)
+        return next(iter(self.holds), None)
 
     def __str__(self) -> str:
         label = f"{self.family} number {self.number}"
@@ -234,9 +268,7 @@ def _in_child() -> None:
                 del record.announced[wait]
                 blocking.pop(wait, None)
         if record.reset_after_fork or record.kind in {"machine", "process"}:
-            for hold in list(record.holds):
-                hold.actor.holds.pop(hold, None)
-            record.holds.clear()
+            record.forget_holds()
 
 
 if hasattr(os, "register_at_fork"):

@@ -80,7 +80,7 @@ def stats_of(
     """
     now = monotonic()
     waits = [*record.waits, *(beside.waits if beside else ())]
-    holders = [_who(hold, now) for hold in record.holds.copy()]
+    holders = [_who(hold, now) for hold in record.holds]
     if not holders and elsewhere is not None:
         holders = [elsewhere]
     return Stats(

@@ -13,7 +13,7 @@ from anylock._thread.rwlock import ThreadReadSide, ThreadRWLock, ThreadWriteSide
 from anylock._thread.semaphore import ThreadBoundedSemaphore, ThreadSemaphore
 from anylock.debug._around import Around, DebugBlocking, DebugPermits, sides
 from anylock.debug._notices import DebugNotices, await_notice, await_notice_in_task
-from anylock.debug._ways import enter, enter_in_task, let_go, put_back
+from anylock.debug._ways import enter, enter_in_task, let_go_wholly, put_back
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,11 +49,11 @@ class DebugThreadLocking(AcquiredByThreads):
         return self._given_up(self._plain._give_up)  # noqa: SLF001 - ours, as below
 
     def _given_up(self, give_up: Any) -> Any:
-        hold = let_go(self._record)
+        hold = let_go_wholly(self._record)
         try:
             return give_up()
         except RuntimeError:
-            put_back(self._record, [hold] if hold else [])
+            put_back(self._record, hold)
             raise
 
     def _acquire_restore(self, state: Any) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from anylock._errors import LockError
 from anylock.debug import _events, _records
-from anylock.debug._actors import current_label, here, loops_here, this_thread
+from anylock.debug._actors import here, label_here, loops_here, this_thread
 from anylock.debug._events import Event
 from anylock.debug._findings import find
 from anylock.debug._graph import announce, retract
@@ -66,7 +66,7 @@ def enter(  # noqa: C901, PLR0912, PLR0913, PLR0915 - a call more is a tenth of 
     """
     me = here()
     if record.reentrant:
-        hold = record.owner
+        hold = record.holder
         if hold is not None and hold.actor is me:
             return _enter_again(hold, acquire, arguments, undo)
     frame = get_frame(2)
@@ -104,7 +104,7 @@ def enter(  # noqa: C901, PLR0912, PLR0913, PLR0915 - a call more is a tenth of 
                 end(wait, "timed out")
             return False
         stack = capture(settings.depth, frame) if wait is None else wait.stack
-        hold = Hold(record, me, monotonic(), stack, current_label())
+        hold = Hold(record, me, monotonic(), stack, label_here())
         hold.depth = depth
         _note(hold, wait)
         if wait is not None and wait.loops:
@@ -112,7 +112,7 @@ def enter(  # noqa: C901, PLR0912, PLR0913, PLR0915 - a call more is a tenth of 
     except BaseException as error:
         if got and got[0] is not False:
             if hold is not None:
-                _drop(hold)
+                drop(hold)
             undo()
         elif wait is not None:
             end_by(wait, error)
@@ -149,7 +149,7 @@ async def enter_in_task(  # noqa: C901, PLR0913 - as above
     """Acquire a lock in a task; the arguments are as above."""
     me = here()
     if record.reentrant:
-        hold = record.owner
+        hold = record.holder
         if hold is not None and hold.actor is me:
             again = await acquire() is not False
             hold.depth += again  # not, if it holds it as a thread
@@ -174,7 +174,7 @@ async def enter_in_task(  # noqa: C901, PLR0913 - as above
         finally:
             wait.live = False
             me.wait = wait.before
-            retract(wait)
+            record.announced.pop(wait, None)
         if got is False:
             if waits:
                 end(wait, "timed out")
@@ -185,7 +185,7 @@ async def enter_in_task(  # noqa: C901, PLR0913 - as above
     except BaseException as error:
         if got is not False:
             if hold is not None:
-                _drop(hold)
+                drop(hold)
             undo()
         elif waits:
             end_by(wait, error)
@@ -193,70 +193,25 @@ async def enter_in_task(  # noqa: C901, PLR0913 - as above
     return True
 
 
-def note_release(record: Record, holds: list[Hold], permits: Any = 1) -> None:
-    """Note that a lock is about to be released, and whose it was."""
-    times = permits if isinstance(permits, int) else 0
-    while len(holds) < times:
-        hold = _let_go(record)
-        if hold is None:
-            return
-        holds.append(hold)
-
-
-def put_back(record: Record, holds: list[Hold]) -> None:
-    """Note that nothing was released: it is not the caller's, or too much."""
-    # One that is not re-entrant says so only if nobody holds it.
-    for hold in holds if record.reentrant or record.shared else ():
-        if hold in record.holds:
-            hold.depth += 1
-        else:
-            record.holds[hold] = None
-            hold.actor.holds[hold] = None
-
-
-def released(record: Record, holds: list[Hold]) -> None:
-    """Look at what was released."""
-    if not holds and not record.shared:
-        record.handed = True  # nobody who is known here had acquired it
-    if settings.long_hold is not None:
-        for hold in holds:
-            _look_at_hold(hold, monotonic() - hold.since)
-
-
 def let_go(record: Record) -> Hold | None:
-    """Note that the lock is about to be given up, however often it was entered."""
-    hold = record.owner
-    if hold is not None:
-        depth, hold.depth = hold.depth, 1
-        _let_go(record)
-        hold.depth = depth
-    return hold
-
-
-def _let_go(record: Record) -> Hold | None:
+    """Note that a lock is about to be released once; return whose it was."""
     me = here()
-    hold: Hold | None
-    if not record.shared:
-        hold = record.owner
-    else:
-        # Its own, the last one first; else somebody's who has it no more, as it seems.
-        mine = [each for each in me.holds.copy() if each.record is record]
-        hold = mine[-1] if mine else record.owner
+    hold = _one_of(record, me) if record.shared else record.holder
     if hold is None:
         return None
     if hold.depth > 1:
         hold.depth -= 1
         return hold
     now = monotonic()
-    _drop(hold)
-    if hold.actor is not me and not record.shared and not record.reentrant:
-        record.handed = True
     held = now - hold.since
+    drop(hold)
     if record.shared:
         with _records.mutex:
-            _count_hold(record, held)
+            record.count_hold(held)
     else:
-        _count_hold(record, held)
+        record.count_hold(held)
+        if hold.actor is not me and not record.reentrant:
+            record.handed = True
     if _events.listeners:
         _events.tell(
             Event(now, "released", record, hold.actor, held, hold.stack, hold.label)
@@ -264,42 +219,83 @@ def _let_go(record: Record) -> Hold | None:
     return hold
 
 
-def _count_hold(record: Record, held: float) -> None:
-    record.total_hold += held
-    record.max_hold = max(record.max_hold, held)
+def let_go_wholly(record: Record) -> Hold | None:
+    """Note that it is about to be given up, however often it was entered."""
+    hold = record.holder
+    if hold is not None:
+        depth, hold.depth = hold.depth, 1
+        let_go(record)
+        hold.depth = depth
+    return hold
 
 
-def _drop(hold: Hold) -> None:
-    hold.record.holds.pop(hold, None)
+def _one_of(record: Record, me: Actor) -> Hold | None:
+    # Its own, the last one first; else somebody's who has it no more, as it seems.
+    for hold in reversed(list(me.holds)):
+        if hold.record is record:
+            return hold
+    return record.owner
+
+
+def drop(hold: Hold) -> None:
+    """Note that somebody holds it no more."""
+    record = hold.record
+    if record.shared:
+        record.among.pop(hold, None)
+    elif record.holder is hold:
+        record.holder = None
     hold.actor.holds.pop(hold, None)
+
+
+def put_back(record: Record, hold: Hold | None) -> None:
+    """Note that nothing was released: it is not the caller's, or too much."""
+    # One that is not re-entrant says so only if nobody holds it.
+    if hold is None or not (record.reentrant or record.shared):
+        return
+    if hold is record.holder:
+        hold.depth += 1
+    else:
+        _hold(hold)
+
+
+def released(record: Record, hold: Hold | None) -> None:
+    """Look at what was released."""
+    if hold is None:
+        if not record.shared:
+            record.handed = True  # nobody who is known here had acquired it
+    elif settings.long_hold is not None:
+        _look_at_hold(hold, monotonic() - hold.since)
+
+
+def _hold(hold: Hold) -> None:
+    record = hold.record
+    hold.actor.holds[hold] = None
+    if record.shared:
+        record.among[hold] = None
+    else:
+        record.holder = hold
 
 
 def _note(hold: Hold, wait: Wait | None) -> None:
     record = hold.record
     if record.reentrant:
-        others = record.owner
+        others = record.holder
         if others is not None:  # a task of the same thread, which owns it
             others.depth += 1
             return
-    hold.actor.holds[hold] = None
-    record.holds[hold] = None
+    _hold(hold)
     waited = hold.since - wait.since if wait is not None and wait.contended else 0.0
     if record.shared:
         with _records.mutex:
-            _count(record, waited)
+            record.count(waited)
+    elif waited:
+        record.count(waited)
     else:
-        _count(record, waited)
+        record.acquisitions += 1
     if _events.listeners:
         _events.tell(
             Event(hold.since, "got", record, hold.actor, waited, hold.stack, hold.label)
         )
-
-
-def _count(record: Record, waited: float) -> None:
-    record.acquisitions += 1
-    if waited:
-        record.total_wait += waited
-        record.max_wait = max(record.max_wait, waited)
 
 
 def new_wait(
@@ -308,7 +304,7 @@ def new_wait(
     """Note that somebody is about to wait."""
     if stack is None:
         stack = capture(settings.wait_depth, get_frame(2))
-    return Wait(record, me, monotonic(), stack, current_label(), limited=limited)
+    return Wait(record, me, monotonic(), stack, label_here(), limited=limited)
 
 
 def begin(wait: Wait) -> None:
@@ -335,7 +331,7 @@ def notified(wait: Wait) -> None:
     waited = now - wait.since
     record = wait.record
     with _records.mutex:
-        _count(record, waited)
+        record.count(waited)
     if _events.listeners:
         _events.tell(
             Event(now, "got", record, wait.actor, waited, wait.stack, wait.label)
