@@ -241,8 +241,9 @@ def test_a_sync_with_that_is_kept_across_an_await() -> None:
 
         holder = asyncio.create_task(hold())
         await until_in_task(lambda: lock.record.holds)
-        with pytest.raises(WouldDeadlock, match="cannot run"), lock:
+        with pytest.raises(WouldDeadlock, match="cannot run") as caught, lock:
             pass
+        assert caught.value.advice.startswith("use 'async with' in tasks\n")
         holder.cancel()
 
     asyncio.run(main())

@@ -19,9 +19,11 @@ from anylock.debug._findings import (
     NearDeadlockWarning,
     findings,
 )
+from anylock.debug._logging import log
+from anylock.debug._metrics import opentelemetry, prometheus
 from anylock.debug._order import edges, forget
 from anylock.debug._records import Record, known
-from anylock.debug._settings import Settings, settings
+from anylock.debug._settings import Settings, enable, settings
 from anylock.debug._stacks import RawStack, Site, Stack
 from anylock.debug._stats import Stats, Who
 
@@ -45,10 +47,14 @@ __all__ = [
     "dump",
     "dump_on_signal",
     "edges",
+    "enable",
     "findings",
     "forget",
     "known",
     "label",
     "listen",
+    "log",
+    "opentelemetry",
+    "prometheus",
     "settings",
 ]

@@ -71,6 +71,9 @@ def _refusal(cycle: list[Link]) -> WouldDeadlock:
     wait, hold = cycle[0]
     if len(cycle) == 1 and hold.actor is wait.actor:
         reason, advice = f"this {wait.actor.kind} holds it", "release it first"
+    elif len(cycle) == 1:
+        reason = "a task of this thread's event loop holds it"
+        advice = "use 'async with' in tasks"
     else:
         reason = "it would close a cycle"
         advice = (

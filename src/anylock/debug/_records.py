@@ -232,6 +232,11 @@ class Record:
         return [wait for wait in announced if wait.live]
 
     @property
+    def waiting(self) -> int:
+        """How many wait for it."""
+        return len(self.waits)
+
+    @property
     def owner(self) -> Hold | None:
         """Who has held it the longest; None if nobody does."""
         return next(iter(self.holds), None)

@@ -6,6 +6,8 @@ import os
 from dataclasses import dataclass
 from typing import Literal
 
+from anylock import _adapters
+
 Answer = Literal["raise", "warn", "off"]
 """What to do about something: raise it, warn of it, or not look for it at all."""
 
@@ -40,3 +42,16 @@ class Settings:
 
 settings = Settings()
 """Those in use."""
+
+
+def enable(on: bool = True) -> bool:  # noqa: FBT001, FBT002 - on or off
+    """Let all factories make debug locks from now on, or normal ones again.
+
+    Like `ANYLOCK_DEBUG` it is for calls that do not say `debug` themselves. Locks that
+    were made before stay as they are.
+
+    Returns:
+        What it was before.
+    """
+    before, _adapters.debugging = _adapters.debugging, on
+    return before
