@@ -32,10 +32,10 @@ def may_be_cancelled(task: Any) -> bool:
 
 def _is_cancelled(task: Any) -> bool:
     cancelling = getattr(task, "cancelling", None)  # of asyncio, since Python 3.11
-    if cancelling is not None and cancelling():
-        return True
     awaited = getattr(task, "_fut_waiter", None)  # and before
-    if awaited is not None and awaited.cancelled():
+    if (cancelling is not None and cancelling()) or (
+        awaited is not None and awaited.cancelled()
+    ):
         return True
     status = getattr(task, "_cancel_status", None)  # of trio
     return status is not None and bool(
