@@ -18,7 +18,7 @@ from debugged import all_joined, found
 from staging import Section, usable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator, Iterator
 
 pytest_plugins = ["debug_fixtures"]
 pytestmark = pytest.mark.usefixtures("quiet", "_switching")
@@ -44,7 +44,7 @@ class Table:
         self.ordered = ordered
 
     @contextmanager
-    def refusals(self) -> Iterator[None]:
+    def refusals(self) -> Generator[None]:
         try:
             yield
         except WouldDeadlock as error:
