@@ -208,7 +208,7 @@ def test_a_failure_of_ours_loses_no_lock(
 ) -> None:
     lock = lock_of(lock_kind)
 
-    def fail(*_: object) -> None:
+    def fail(*_: object, **__: object) -> None:
         raise MemoryError
 
     async def main() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -361,27 +362,66 @@ def test_a_holder_that_releases_amid_the_walk(monkeypatch: pytest.MonkeyPatch) -
     one.release()
 
 
-def test_who_releases_for_others_is_no_owner() -> None:
-    """A lock that one thread acquires for another to release: no claim is made."""
+def test_what_one_acquires_another_may_release() -> None:
+    """Who calls `acquire` need not be who releases: it is told, but not refused."""
     (lock,) = locks(1)
-    lock.acquire()
-    with in_thread(lock.release):
-        pass
-    assert lock.record.handed
-    assert lock.stats().owner is None
-    lock.acquire()
-    waiting = threading.Event()
 
     def release() -> None:
-        assert waiting.wait(PATIENCE)
         until(lambda: awaited(lock))
         lock.release()
 
+    lock.acquire()
     with in_thread(release):
-        waiting.set()
         lock.acquire()  # would be a deadlock, if it were ours to release
+    (near,) = found("near deadlock")
+    assert (
+        "unless somebody releases what another has taken by acquire()" in near.message
+    )
+    assert lock.record.handed
+    with in_thread(release):
+        lock.acquire()
+    assert len(debug.findings) == 1
     lock.release()
+    assert lock.stats().owner is None
+
+
+def test_a_pool_that_acquires_for_tasks() -> None:
+    """Its threads wait for locks that they have acquired for others."""
+    one, other = locks(2)
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+
+        async def task(first: Any, then: Any) -> None:
+            for lock in (first, then):
+                await loop.run_in_executor(pool, lock.acquire)
+                await asyncio.sleep(0)
+                lock.release()
+
+        with ThreadPoolExecutor(2) as pool:
+            await asyncio.gather(*(task(one, other) for _ in range(10)))
+
+    asyncio.run(main())
     assert not found("deadlock")
+
+
+def test_it_is_known_who_holds_a_re_entrant_lock() -> None:
+    """However it was acquired, nobody else can release it."""
+    one = make_rlock("thread", name="lock-0", debug=True)
+    other = make_rlock("thread", name="lock-1", debug=True)
+    barrier = threading.Barrier(2)
+    results: list[str] = []
+
+    def take(first: Any, then: Any) -> None:
+        first.acquire()
+        barrier.wait(PATIENCE)
+        results.append(take_both(make_lock("thread"), then, lambda: None))
+        first.release()
+
+    with all_joined(partial(take, one, other), partial(take, other, one)) as raised:
+        pass
+    assert not raised
+    assert sorted(result == "got" for result in results) == [False, True]
 
 
 def test_a_semaphore_makes_no_claim() -> None:
@@ -437,19 +477,19 @@ def test_a_cycle_through_a_writer_and_readers() -> None:
 
 def test_waits_that_may_close_cycles_can_be_let_be() -> None:
     debug.settings.deadlocks = "warn"
-    (lock,) = locks(1)
-    lock.acquire()
+    lock: Any = make_lock("thread", debug=True)
 
     def release() -> None:
         until(lambda: awaited(lock))
         lock.release()
 
-    with in_thread(release):
-        lock.acquire()
-    assert found("deadlock")[0].message.startswith("this is a deadlock\n")
+    lock.__enter__()
+    with in_thread(release), lock:
+        assert found("deadlock")[0].message.startswith("this is a deadlock\n")
+    lock.__enter__()
     debug.findings.clear()
     debug.settings.deadlocks = "off"
     lock.record.handed = False
-    with in_thread(release):
-        lock.acquire()
+    with in_thread(release), lock:
+        pass
     assert not debug.findings

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
+import threading
 from typing import Any
 
 import pytest
@@ -186,6 +187,33 @@ def test_a_condition_takes_its_lock_again_after_what_is_held() -> None:
     other = make_lock("thread", debug=True)
     with condition, other:
         assert not condition.wait(0)
+    assert len(found("order")) == 1
+
+
+@pytest.mark.parametrize("native", [False, True])
+def test_who_was_notified_gets_its_lock_in_any_order(native: bool) -> None:  # noqa: FBT001
+    debug.settings.order = "raise"
+    debug.settings.warn = True
+    condition: Any = make_condition("thread", debug=True)
+    if native:
+        condition = threading.Condition(condition._lock)
+    other = make_lock("thread", debug=True)
+    with condition, other:
+        assert not condition.wait(0)
+    assert len(found("order")) == 1
+    assert not condition._lock.locked()
+
+
+def test_so_does_a_task(backend: Backend) -> None:
+    debug.settings.order = "raise"
+    condition: Any = make_condition("async", debug=True)
+    other = make_lock("async", debug=True)
+
+    async def main() -> None:
+        async with condition, other:
+            assert not await condition.wait(0)
+
+    run(backend, main)
     assert len(found("order")) == 1
 
 

@@ -90,7 +90,7 @@ class Actor:
         if self.kind == "thread":
             return not subject.is_alive()
         done = getattr(subject, "done", None)
-        return done() if done else subject.coro.cr_frame is None
+        return done() if done else getattr(subject.coro, "cr_frame", True) is None
 
     def __str__(self) -> str:
         ended = ", which has ended" if self.ended else ""
@@ -130,8 +130,8 @@ def _meet(task: Any) -> Actor:
     return actor
 
 
-def _forget(task: weakref.ref[Any]) -> None:
-    _tasks.pop(task, None)
+def _forget(task: weakref.ref[Any], tasks: dict[Any, Actor] = _tasks) -> None:
+    tasks.pop(task, None)
 
 
 def loops_here() -> tuple[Any, ...]:

@@ -132,14 +132,18 @@ class Debug:
         return self._record.name
 
     def __enter__(self) -> Any:
-        self._enter_within(None)
+        self._enter(None, scoped=True)
         return True
 
     def _enter_within(self, timeout: float | None) -> bool:
+        return self._enter(timeout, scoped=True)
+
+    def _enter(self, timeout: float | None, *, scoped: bool) -> bool:
         raise NotImplementedError
 
     async def __aenter__(self) -> Any:
-        await enter_in_task(self._record, self._plain.__aenter__, self._plain.release)
+        plain = self._plain
+        await enter_in_task(self._record, plain.__aenter__, plain.release, scoped=True)
 
     # The ways out are written out: wherever a signal handler raises, once they have
     # begun, the lock inside is released.
@@ -198,6 +202,7 @@ class Debug:
             plain.release,
             waits=timeout != 0,
             limited=is_limited(timeout),
+            scoped=True,
         )
 
 
@@ -206,13 +211,17 @@ class DebugBlocking(Debug):
 
     __slots__ = ()
 
-    def _enter_within(self, timeout: float | None) -> bool:
+    def _enter(self, timeout: float | None, *, scoped: bool) -> bool:
         plain = self._plain
         if timeout is None:
-            # Not acquire, which may be Python, and lose it if a signal handler raises.
-            attempt = self._attempt()
             return enter(
-                self._record, plain.__enter__, (), plain.release, attempt=attempt
+                self._record,
+                # Not acquire: that may be Python, which a signal handler can interrupt.
+                plain.__enter__,
+                (),
+                plain.release,
+                attempt=self._attempt(),
+                scoped=scoped,
             )
         return enter(
             self._record,
@@ -222,6 +231,7 @@ class DebugBlocking(Debug):
             attempt=self._attempt(),
             waits=timeout != 0,
             limited=is_limited(timeout),
+            scoped=scoped,
         )
 
     def _attempt(self) -> Callable[[bool], Any] | None:

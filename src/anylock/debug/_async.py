@@ -42,7 +42,7 @@ class DebugAsync(Debug):
     ) -> bool:
         return await super()._enter_task_within(timeout)
 
-    def _enter_within(self, timeout: float | None) -> bool:
+    def _enter(self, timeout: float | None, *, scoped: bool) -> bool:
         plain = self._plain
         return enter(
             self._record,
@@ -51,6 +51,7 @@ class DebugAsync(Debug):
             plain.release,
             waits=timeout != 0,
             limited=is_limited(timeout),
+            scoped=scoped,
         )
 
 
@@ -68,7 +69,8 @@ class DebugAsyncLocking(DebugAsync):
         inner, depth = kept
         plain = self._plain
         take_back = partial(plain._take_back, inner)  # noqa: SLF001
-        await enter_in_task(self._record, take_back, plain.release, depth=depth)
+        way = self._record, take_back, plain.release
+        await enter_in_task(*way, depth=depth, scoped=True, again=True)
 
     def _close(self, kept: Any) -> None:
         self._plain._close(kept[0])  # noqa: SLF001

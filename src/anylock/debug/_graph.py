@@ -55,7 +55,7 @@ def announce(wait: Wait) -> None:
         cycle = None
         if wait.behind and settings.deadlocks != "off":
             cycle = find_cycle(wait)
-        if cycle and (settings.deadlocks == "warn" or any(map(_ends, cycle))):
+        if cycle and (settings.deadlocks == "warn" or _but(cycle)):
             near, cycle = cycle, None
         if cycle:
             retract(wait)
@@ -85,10 +85,18 @@ def _refusal(cycle: list[Link]) -> WouldDeadlock:
 
 
 def _tell(cycle: list[Link], actor: Actor) -> None:
-    limited = any(map(_ends, cycle))
-    but = ", but a wait in it has a limit or may be cancelled" if limited else ""
+    but = _but(cycle)
     message = f"this is a deadlock{but}\n{describe(cycle)}"
-    find("near deadlock" if limited else "deadlock", actor, names(cycle), message)
+    find("near deadlock" if but else "deadlock", actor, names(cycle), message)
+
+
+def _but(cycle: list[Link]) -> str:
+    """Tell why it might not last; empty if it does."""
+    if not all(hold.scoped or hold.record.reentrant for _, hold in cycle):
+        return ", unless somebody releases what another has taken by acquire()"
+    if any(map(_ends, cycle)):
+        return ", but a wait in it has a limit or may be cancelled"
+    return ""
 
 
 def retract(wait: Wait) -> None:

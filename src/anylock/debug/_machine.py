@@ -39,7 +39,7 @@ class DebugOnFile(AcquiredByThreads):
         slots._record = _records.setdefault(mutex, self._record)  # noqa: SLF001
 
     def __enter__(self) -> Self:
-        self._enter_within(None)
+        self._enter(None, scoped=True)
         return self
 
     async def __aenter__(self) -> Any:

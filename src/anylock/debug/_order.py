@@ -7,10 +7,11 @@ whoever did it, whether or not it was free.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 from anylock.debug import _graph, _records
-from anylock.debug._findings import LockOrderInverted, find
+from anylock.debug._findings import LockOrderInverted, LockOrderWarning, find
 from anylock.debug._settings import settings
 from anylock.debug._stacks import Stack
 
@@ -82,12 +83,20 @@ def node_of(record: Record) -> Node:
     return node
 
 
-def learn(record: Record, actor: Actor, stack: RawStack) -> None:
+def learn(record: Record, actor: Actor, stack: RawStack, *, again: bool) -> None:
     """Note that somebody takes a lock beside those that it holds.
+
+    Args:
+        record: Of the lock.
+        actor: Who takes it.
+        stack: Where.
+        again: Whether that is after it was notified: then it gets it in any order.
 
     Raises:
         LockOrderInverted: In an order opposite to an earlier one, if that is an error.
     """
+    if settings.order == "off":
+        return
     node = node_of(record)
     for hold in actor.holds.copy():
         before = hold.record
@@ -99,19 +108,25 @@ def learn(record: Record, actor: Actor, stack: RawStack) -> None:
         if first is not node and (known is None or (known.shared and not shared)):
             held = hold.stack
             edge = Edge(before, record, actor, str(actor), held, stack, shared)
-            _add(first, node, edge)
+            _add(first, node, edge, may_raise=not again and not is_notified(actor))
 
 
-def _add(first: Node, then: Node, edge: Edge) -> None:
+def is_notified(actor: Actor) -> bool:
+    """Say whether it is about to take the lock of a condition again."""
+    return actor.wait is not None and actor.wait.for_notice
+
+
+def _add(first: Node, then: Node, edge: Edge, *, may_raise: bool) -> None:
     with _records.mutex:
         back = _path(then, first)
         cycle = [edge, *back] if back else []
         inverted = bool(cycle) and not all(each.shared for each in cycle)
-        if not inverted or settings.order != "raise":
+        refuses = may_raise and settings.order == "raise"
+        if not inverted or not refuses:
             first.after[then] = edge
         sites = frozenset(each.first.site for each in cycle)
         news = inverted and sites not in _told
-        if news and settings.order != "raise":
+        if news and not refuses:
             _told.add(sites)
     if not news:
         return
@@ -119,8 +134,9 @@ def _add(first: Node, then: Node, edge: Edge) -> None:
         "\nbut\n".join(str(each) for each in cycle)
     )
     locks = tuple(str(each.first) for each in cycle)
-    find("order", edge.actor, locks, message, warn=settings.order == "warn")
-    if settings.order == "raise":
+    with suppress(*() if may_raise else (LockOrderWarning,)):  # if that is an error
+        find("order", edge.actor, locks, message, warn=not refuses)
+    if refuses:
         raise LockOrderInverted(message)
 
 

@@ -41,7 +41,7 @@ class DebugProcess(DebugBlocking):
     ) -> bool:
         """Acquire the lock as `multiprocessing.Lock.acquire` does."""
         if block is True and timeout is None and blocking is None:
-            return self._enter_within(None)
+            return self._enter(None, scoped=False)
         plain = self._plain
         return enter(
             self._record,

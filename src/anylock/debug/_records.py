@@ -35,21 +35,26 @@ blocking: dict[Wait, None] = {}
 class Hold:
     """That somebody holds a lock."""
 
-    __slots__ = ("actor", "depth", "label", "record", "since", "stack")
+    __slots__ = ("actor", "depth", "label", "record", "scoped", "since", "stack")
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - all of them at once, as it is made often
         self,
         record: Record,
         actor: Actor,
         since: float,
         stack: RawStack,
         label: str | None,
+        *,
+        scoped: bool,
     ) -> None:
         self.record = record
         self.actor = actor
         self.since = since
         self.stack = stack
         self.label = label
+        self.scoped = scoped
+        """Whether the same actor is to release it: it came in by `with`. Who calls
+        `acquire` may do so for somebody else, who releases it."""
         self.depth = 1
         """How often it has entered."""
 

@@ -27,7 +27,7 @@ class AcquiredByThreads(DebugBlocking):
     def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:  # noqa: FBT001, FBT002 - threading's signature
         """Acquire the lock as `threading.Lock.acquire` does."""
         if blocking is True and timeout == -1:
-            return self._enter_within(None)
+            return self._enter(None, scoped=False)
         plain = self._plain
         # Whatever is odd about the arguments, the lock inside shall say so.
         return enter(
@@ -60,12 +60,14 @@ class DebugThreadLocking(AcquiredByThreads):
         plain = self._plain
         depth = state[0] if state else 1
         restore = plain._acquire_restore  # noqa: SLF001
-        enter(self._record, restore, (state,), plain.release, depth=depth)
+        way = self._record, restore, (state,), plain.release
+        enter(*way, depth=depth, scoped=True, again=True)
 
     async def _take_back(self, state: Any) -> None:
         plain = self._plain
         take_back = partial(plain._take_back, state)  # noqa: SLF001
-        await enter_in_task(self._record, take_back, plain.release, depth=state[0])
+        way = self._record, take_back, plain.release
+        await enter_in_task(*way, depth=state[0], scoped=True, again=True)
 
 
 class DebugThreadLock(DebugThreadLocking, ThreadLock, metaclass=Around):
@@ -107,7 +109,7 @@ class DebugThreadPermits(DebugPermits, DebugBlocking):
     def acquire(self, blocking: bool = True, timeout: float | None = None) -> bool:  # noqa: FBT001, FBT002 - threading's signature
         """Take a permit as `threading.Semaphore.acquire` does."""
         if blocking and timeout is None:
-            return self._enter_within(None)
+            return self._enter(None, scoped=False)
         plain = self._plain
         return enter(
             self._record,

@@ -46,6 +46,8 @@ def enter(  # noqa: C901, PLR0912, PLR0913, PLR0915 - a call more is a tenth of 
     attempt: Callable[[bool], Any] | None = None,
     waits: bool = True,
     limited: bool = False,
+    scoped: bool = False,
+    again: bool = False,
     depth: int = 1,
 ) -> bool:
     """Acquire a lock in this thread.
@@ -59,6 +61,8 @@ def enter(  # noqa: C901, PLR0912, PLR0913, PLR0915 - a call more is a tenth of 
             apart.
         waits: Whether `acquire` may wait.
         limited: Whether it waits for a limited time only.
+        scoped: Whether the same actor is to release it.
+        again: Whether it takes it back after it was notified, whatever the order is.
         depth: How often it is entered at once.
 
     Returns:
@@ -70,8 +74,8 @@ def enter(  # noqa: C901, PLR0912, PLR0913, PLR0915 - a call more is a tenth of 
         if hold is not None and hold.actor is me:
             return _enter_again(hold, acquire, arguments, undo)
     frame = get_frame(2)
-    if waits and me.holds and record.owned and not limited and settings.order != "off":
-        learn(record, me, capture(settings.depth, frame))
+    if waits and me.holds and record.owned and not limited:
+        learn(record, me, capture(settings.depth, frame), again=again)
     # What a signal handler may interrupt is noted from C code, as everywhere here.
     got: list[Any] = []
     wait: Wait | None = None
@@ -104,7 +108,7 @@ def enter(  # noqa: C901, PLR0912, PLR0913, PLR0915 - a call more is a tenth of 
                 end(wait, "timed out")
             return False
         stack = capture(settings.depth, frame) if wait is None else wait.stack
-        hold = Hold(record, me, monotonic(), stack, label_here())
+        hold = Hold(record, me, monotonic(), stack, label_here(), scoped=scoped)
         hold.depth = depth
         _note(hold, wait)
         if wait is not None and wait.loops:
@@ -144,6 +148,8 @@ async def enter_in_task(  # noqa: C901, PLR0913 - as above
     *,
     waits: bool = True,
     limited: bool = False,
+    scoped: bool = False,
+    again: bool = False,
     depth: int = 1,
 ) -> bool:
     """Acquire a lock in a task; the arguments are as above."""
@@ -155,8 +161,8 @@ async def enter_in_task(  # noqa: C901, PLR0913 - as above
             hold.depth += again  # not, if it holds it as a thread
             return again
     stack = capture(settings.depth, get_frame(2))
-    if waits and me.holds and record.owned and not limited and settings.order != "off":
-        learn(record, me, stack)
+    if waits and me.holds and record.owned and not limited:
+        learn(record, me, stack, again=again)
     wait = new_wait(record, me, stack, limited=limited)
     hold = None
     got: Any = False
@@ -179,7 +185,8 @@ async def enter_in_task(  # noqa: C901, PLR0913 - as above
             if waits:
                 end(wait, "timed out")
             return False
-        hold = Hold(record, me, monotonic(), wait.stack, wait.label)
+        now = monotonic()
+        hold = Hold(record, me, now, wait.stack, wait.label, scoped=scoped)
         hold.depth = depth
         _note(hold, wait)
     except BaseException as error:
