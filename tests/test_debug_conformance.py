@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -91,18 +92,18 @@ def test_processes_share_them(start_method: str) -> None:
     context: Any = multiprocessing.get_context(start_method)
     lock = make_lock("process", context=context, debug=True)
     with lock:
-        child = context.Process(target=try_in_child, args=(lock,))
+        child = context.Process(target=try_in_child, args=(lock, os.getpid()))
         child.start()
         child.join()
     assert child.exitcode == 3
-    child = context.Process(target=try_in_child, args=(lock,))
+    child = context.Process(target=try_in_child, args=(lock, os.getpid()))
     child.start()
     child.join()
     assert child.exitcode == 4
     assert lock.stats().acquisitions == 1
 
 
-def try_in_child(lock: Any) -> None:
+def try_in_child(lock: Any, parent: int) -> None:
     assert type(lock).__name__ == "DebugProcessLock"
     assert lock.record.site.file == __file__
     taken = lock.try_acquire()
@@ -110,7 +111,9 @@ def try_in_child(lock: Any) -> None:
     if taken:
         assert owner.kind == "thread"
         raise SystemExit(4)
-    assert str(owner) == "process 'another process'"
+    assert owner.kind == "process"
+    assert owner.name == f"thread 'MainThread' of process {parent}"
+    assert owner.seconds > 0
     raise SystemExit(3)
 
 

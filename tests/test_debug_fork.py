@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import os
+import signal
 import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from anylock import debug, make_condition, make_lock, make_semaphore
+from anylock import (
+    LockTimeout,
+    debug,
+    make_condition,
+    make_lock,
+    make_rlock,
+    make_semaphore,
+)
 from anylock.debug import _records, _ways
 from anylock.debug._actors import this_thread
-from children import in_child
+from children import Child, Signal, in_child
 from debugged import all_joined, awaited, lock_of
 from staging import PATIENCE, in_thread, until
 
@@ -113,6 +121,49 @@ def test_what_is_between_processes_is_the_parents(kind: Any, tmp_path: Path) -> 
         assert owner is not None
         assert owner.kind == "thread"
     assert lock.stats().owner is None
+
+
+@pytest.mark.parametrize("make", [make_lock, make_rlock])
+def test_a_process_lock_whose_holder_was_killed(make: Any) -> None:
+    """It stays locked for ever; whose it was is known."""
+    lock = lock_of("process", make)
+    pids: list[int] = []
+    ready = Signal()
+
+    def hold() -> None:
+        lock.acquire()
+        ready.set()
+        os.kill(os.getpid(), signal.SIGSTOP)
+
+    child = Child(hold)
+    pids.append(child.pid)
+    ready.wait()
+    owner = lock.stats().owner
+    assert owner.name == f"thread 'MainThread' of process {pids[0]}"
+    child.kill()
+    ready.close()
+    assert lock.stats().owner.name.endswith(", which has ended")
+    with pytest.raises(LockTimeout), lock.hold(0.001):
+        pass
+
+
+def test_a_process_lock_of_which_nothing_is_known() -> None:
+    lock = lock_of("process")
+    assert lock._plain.acquire()
+    assert str(lock.stats().owner) == "process 'another process'"
+    lock.release()
+    assert lock.stats().owner is None
+
+
+def test_a_holder_of_another_user(monkeypatch: pytest.MonkeyPatch) -> None:
+    lock = lock_of("process")
+
+    def refuse(_pid: int, _signal: int) -> None:
+        raise PermissionError
+
+    with lock:
+        monkeypatch.setattr(os, "kill", refuse)
+        assert "ended" not in lock.record.board.read().name
 
 
 def test_who_forks_amid_our_own_bookkeeping_of_another_thread() -> None:

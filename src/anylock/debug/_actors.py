@@ -42,6 +42,7 @@ class Actor:
         "ident",
         "kind",
         "number",
+        "signature",
         "wait",
     )
 
@@ -59,6 +60,8 @@ class Actor:
         a task of its event loop blocks it."""
         self._subject = subject
         self._name: str | None = None
+        self.signature = str(self).encode()
+        """What it is called at first, for other processes."""
 
     @property
     def subject(self) -> Any:
@@ -125,7 +128,6 @@ def here() -> Actor:
 
 def _meet(task: Any) -> Actor:
     actor = Actor("task", weakref.ref(task))
-    _ = actor.name  # while it is there
     _tasks[weakref.ref(task, _forget)] = actor
     return actor
 

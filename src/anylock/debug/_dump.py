@@ -12,11 +12,12 @@ from anylock.debug._records import known
 from anylock.debug._stacks import Stack, capture
 
 if TYPE_CHECKING:
-    from types import FrameType
+    from types import CodeType, FrameType
     from typing import TextIO
 
     from anylock.debug._actors import Actor
     from anylock.debug._records import Hold, Record, Wait
+    from anylock.debug._stacks import RawStack
 
 
 _sys: Any = sys
@@ -94,15 +95,31 @@ def _party(what: str, of: Hold | Wait, now: float) -> list[str]:
 
 def _whereabouts(actor: Actor) -> list[str]:
     """Tell where somebody is now who holds a lock."""
+    stack: RawStack = ()
+    if actor.ended:
+        return []
     if actor.kind == "thread":
         frame = _sys._current_frames().get(actor.ident)  # noqa: SLF001 - documented
+        stack = capture(32, frame)
     else:
-        get_stack = getattr(actor.subject, "get_stack", None)
-        frames: list[FrameType] = get_stack() if get_stack else []
-        frame = frames[-1] if frames else None
-    if frame is None or actor.ended:
-        return []
-    return ["    which is now at", *_indented(Stack(capture(32, frame)))]
+        task = actor.subject
+        get_coro = getattr(task, "get_coro", None)  # of asyncio
+        stack = _awaits(task.coro if get_coro is None else get_coro())
+    return ["    which is now at", *_indented(Stack(stack))] if stack else []
+
+
+def _awaits(coroutine: Any) -> RawStack:
+    """Return where a coroutine is, and what it awaits, and so on."""
+    chain: list[tuple[CodeType, int]] = []
+    while True:
+        frame: FrameType | None = getattr(coroutine, "cr_frame", None)
+        if frame is None:  # it is a future, or of another language
+            frame = getattr(coroutine, "gi_frame", None)
+        if frame is None:
+            return tuple(reversed(chain))
+        chain.append((frame.f_code, frame.f_lasti))
+        awaited = getattr(coroutine, "cr_await", None)
+        coroutine = awaited or getattr(coroutine, "gi_yieldfrom", None)
 
 
 def _indented(stack: Stack) -> list[str]:

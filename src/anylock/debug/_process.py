@@ -4,22 +4,23 @@ from __future__ import annotations
 
 from functools import partial
 from operator import attrgetter
-from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from anylock._process.condition import ProcessCondition
 from anylock._process.lock import ProcessLock
 from anylock._process.rlock import ProcessRLock
 from anylock._process.semaphore import ProcessBoundedSemaphore, ProcessSemaphore
-from anylock.debug._around import Around, DebugBlocking, DebugPermits
+from anylock.debug._around import Around, DebugBlocking, DebugPermits, around
+from anylock.debug._board import Board
 from anylock.debug._notices import DebugNotices, await_notice
-from anylock.debug._stacks import Stack
-from anylock.debug._stats import Who
 from anylock.debug._ways import enter
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from multiprocessing.context import BaseContext
+
+    from anylock.debug._stacks import Site
+    from anylock.debug._stats import Who
 
 
 class DebugProcess(DebugBlocking):
@@ -59,11 +60,24 @@ class DebugProcess(DebugBlocking):
         attempt: Callable[[bool], Any] = plain._semlock.acquire  # noqa: SLF001
         return attempt
 
+    def _wrap(self, plain: Any, site: Site | None = None) -> None:
+        super()._wrap(plain, site)
+        if not self.shared:
+            self._record.board = Board()
+
+    def __reduce__(self) -> Any:
+        _, arguments = super().__reduce__()
+        return _arrived, (*arguments, self._record.board)
+
     def _elsewhere(self) -> Who | None:
-        if self._record.shared or not self._plain.locked():
-            return None
-        now = monotonic()
-        return Who("process", "another process", None, now, 0.0, Stack(()))
+        board = self._record.board
+        return board.read() if board is not None and self._plain.locked() else None
+
+
+def _arrived(cls: Any, plain: Any, site: Site, board: Board | None) -> Any:
+    lock = around(cls, plain, site)
+    lock.record.board = board
+    return lock
 
 
 class DebugProcessLock(DebugProcess, ProcessLock, metaclass=Around):

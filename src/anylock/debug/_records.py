@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from anylock.debug._actors import Actor
+    from anylock.debug._board import Board
     from anylock.debug._order import Node
     from anylock.debug._stacks import RawStack, Site
 
@@ -133,6 +134,7 @@ class Record:
         "among",
         "announced",
         "beside",
+        "board",
         "busy",
         "cancellations",
         "contended",
@@ -180,6 +182,8 @@ class Record:
         self.handed = False
         """Whether somebody has released it who did not hold it: no telling then who
         will."""
+        self.board: Board | None = None
+        """Where other processes see who holds it."""
         self.reset_after_fork = False
         self.holder: Hold | None = None
         """Who holds it, if it is not shared."""

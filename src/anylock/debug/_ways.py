@@ -251,6 +251,8 @@ def drop(hold: Hold) -> None:
         record.among.pop(hold, None)
     elif record.holder is hold:
         record.holder = None
+        if record.board is not None:
+            record.board.wipe()
     hold.actor.holds.pop(hold, None)
 
 
@@ -281,6 +283,8 @@ def _hold(hold: Hold) -> None:
         record.among[hold] = None
     else:
         record.holder = hold
+        if record.board is not None:
+            record.board.write(hold)
 
 
 def _note(hold: Hold, wait: Wait | None) -> None:
