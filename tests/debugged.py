@@ -6,7 +6,7 @@ import threading
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
-from anylock import debug, make_condition, make_lock
+from anylock import WouldDeadlock, debug, make_condition, make_lock
 from staging import PATIENCE
 
 if TYPE_CHECKING:
@@ -74,3 +74,17 @@ def all_joined(*functions: Callable[[], object]) -> Generator[list[BaseException
             stack.callback(thread.join, PATIENCE)
         yield raised
     assert not any(thread.is_alive() for thread in threads), "a thread never ended"
+
+
+def locks(number: int, kind: Any = "thread") -> list[Any]:
+    return [make_lock(kind, name=f"lock-{n}", debug=True) for n in range(number)]
+
+
+def take_both(first: Any, then: Any, ready: Callable[[], object]) -> str:
+    with first:
+        ready()
+        try:
+            with then:
+                return "got"
+        except WouldDeadlock as error:
+            return str(error)

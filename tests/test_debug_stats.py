@@ -14,19 +14,15 @@ import pytest
 from anylock import (
     LockTimeout,
     debug,
-    make_condition,
     make_lock,
-    make_rlock,
     make_semaphore,
 )
 from backends import Backend, run
 from debugged import (
     all_joined,
     awaited,
-    condition_of,
     found,
     happened,
-    lock_of,
     watched,
 )
 from staging import PATIENCE, in_thread, until, until_in_task
@@ -265,112 +261,6 @@ def test_counts_are_right_under_threads_and_tasks() -> None:
         assert not stats.holders
         assert not stats.waiters
     assert not debug.findings
-
-
-# Conditions.
-
-
-def test_waits_for_a_notification(kind: LockKind, backend: Backend) -> None:
-    if kind == "process":
-        pytest.skip("it is for threads")
-    condition = condition_of(kind)
-
-    async def main() -> None:
-        async def wait() -> None:
-            async with condition:
-                await condition.async_wait()
-
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(wait)
-            await until_in_task(lambda: condition.record.waits)
-            assert len(condition.stats().waiters) == 1
-            assert condition.stats().owner is None
-            async with condition:
-                assert condition.stats().owner is not None
-                condition.notify()
-        async with condition:
-            assert not await condition.async_wait(0.001)
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(wait)
-            await until_in_task(lambda: condition.record.waits)
-            tasks.cancel_scope.cancel()
-
-    with watched() as events:
-        run(backend, main)
-    assert happened(events, condition) == [
-        *("waits", "got", "waits", "timed out", "waits", "cancelled")
-    ]
-    assert condition.stats().acquisitions == 7
-    assert not condition.locked()
-
-
-@pytest.mark.parametrize("kind", ["thread", "process"])
-def test_threads_that_wait_for_a_notification(kind: Any) -> None:
-    lock = lock_of(kind)
-    condition = condition_of(kind, lock)
-
-    def wait() -> None:
-        with condition:
-            assert condition.wait(PATIENCE)
-
-    with watched() as events, all_joined(wait) as raised:
-        until(lambda: condition.record.waits and not lock.record.holds)
-        with condition:
-            condition.notify()
-    assert not raised
-    assert happened(events, condition) == ["waits", "got"]
-    with condition:
-        assert not condition.wait(0.001)
-    with pytest.raises((RuntimeError, AssertionError)):
-        condition.wait()
-    assert condition.record.timeouts == 1
-    assert condition.stats().acquisitions == lock.stats().acquisitions == 5
-
-
-def test_a_condition_over_a_lock_that_tells_nothing() -> None:
-    condition = make_condition("thread", make_lock("thread", debug=False), debug=True)
-    with condition:
-        assert not condition.wait(0)
-    assert condition.stats().timeouts == 1
-
-
-def test_a_re_entrant_lock_is_given_up_whole(backend: Backend) -> None:
-    lock: Any = make_rlock("async", debug=True)
-    condition = condition_of("async", lock)
-
-    async def main() -> None:
-        async with condition, condition:
-            assert lock.record.owner.depth == 2
-            assert not await condition.wait(0.001)
-            assert lock.record.owner.depth == 2
-        assert not lock.record.holds
-        with pytest.raises(RuntimeError):
-            await condition.wait()
-
-    run(backend, main)
-
-
-def test_the_same_between_threads() -> None:
-    lock: Any = make_rlock("thread", debug=True)
-    condition = threading.Condition(lock)
-    with condition, condition:
-        assert not condition.wait(0.001)
-        assert lock.record.owner is not None
-        assert lock.record.owner.depth == 2
-    assert not lock.record.holds
-
-
-def test_a_task_waits_with_a_re_entrant_lock_of_threads(backend: Backend) -> None:
-    lock: Any = make_rlock("thread", debug=True)
-    condition = condition_of("thread", lock)
-
-    async def main() -> None:
-        async with condition, condition:
-            assert not await condition.async_wait(0.001)
-            assert lock.record.owner.depth == 2
-        assert not lock.record.holds
-
-    run(backend, main)
 
 
 # What lasts too long.
