@@ -220,7 +220,7 @@ def test_errors_are_those_of_the_lock_inside() -> None:
     assert not rlock.record.holds
     permits: Any = make_semaphore("thread", 1, bounded=True, debug=True)
     with permits:
-        with pytest.raises(ValueError, match="1 permits"):
+        with pytest.raises(ValueError, match="1 permit:"):
             permits.release(2)
         assert len(permits.stats().holders) == 1
         with pytest.raises(TypeError):

@@ -10,10 +10,8 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import pytest
 
-from anylock import (
-    WouldDeadlock,
-    make_lock,
-)
+import debugged
+from anylock import WouldDeadlock, make_lock
 from backends import Backend, run
 from debugged import all_joined, awaited, found, locks, take_both
 from staging import PATIENCE, in_thread, until, until_in_task
@@ -44,7 +42,7 @@ def test_threads_that_close_a_cycle_at_the_same_moment(number: int, kind: str) -
     assert len(results) == number
     for n in range(number):
         assert refused.count(f"holds 'lock-{n}' for") == 1
-        assert refused.count(f"waits for 'lock-{n}', at {__file__}") == 1
+        assert refused.count(f"waits for 'lock-{n}', at {debugged.__file__}") == 1
     (finding,) = found("deadlock")
     assert finding.message == refused
     assert not found("near deadlock")
