@@ -8,15 +8,13 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import pytest
 
-from anylock import (
-    make_condition,
-    make_lock,
-    make_rlock,
-)
+from anylock import debug, make_condition, make_lock, make_rlock
 from backends import Backend, run
 from debugged import (
     all_joined,
+    awaited,
     condition_of,
+    found,
     happened,
     lock_of,
     watched,
@@ -131,3 +129,46 @@ def test_a_task_waits_with_a_re_entrant_lock_of_threads(backend: Backend) -> Non
         assert not lock.record.holds
 
     run(backend, main)
+
+
+# Who was notified gets the lock back, whatever is wrong with that.
+
+
+@pytest.fixture(params=["ours", "threading"])
+def news(request: pytest.FixtureRequest) -> tuple[Any, Any]:
+    """Return a condition and its lock."""
+    lock = lock_of("thread", name="of the condition")
+    if request.param == "ours":
+        return condition_of("thread", lock), lock
+    return threading.Condition(lock), lock
+
+
+@pytest.mark.parametrize("warns", [False, True])
+@pytest.mark.filterwarnings("error::anylock.debug.LockWarning")
+def test_who_was_notified_is_not_refused(news: Any, *, warns: bool) -> None:
+    """Else the end of its `with` would release the lock of who is inside then."""
+    condition, lock = news
+    other: Any = make_lock("thread", name="other", debug=True)
+    debug.settings.warn = warns
+    debug.settings.order = "off"
+    waits = threading.Event()
+
+    def wait() -> None:
+        other.__enter__()
+        with condition:
+            waits.set()
+            assert condition.wait(PATIENCE)
+            assert lock.locked()
+
+    def hold() -> None:
+        assert waits.wait(PATIENCE)
+        with lock, other:
+            assert lock.locked()
+
+    with all_joined(wait, hold) as raised:
+        until(lambda: awaited(other))
+        condition.notify()
+        until(lambda: found("deadlock") or raised)
+        other.release()
+    assert not raised
+    assert not lock.locked()

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from time import monotonic
 from typing import TYPE_CHECKING, NamedTuple
 
 from anylock import _parking
 from anylock._errors import WouldDeadlock
 from anylock.debug import _records
-from anylock.debug._findings import find
+from anylock.debug._findings import LockWarning, find
 from anylock.debug._limits import may_be_cancelled
 from anylock.debug._settings import settings
 from anylock.debug._stacks import Stack
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from anylock.debug._actors import Actor
+    from anylock.debug._findings import Kind
     from anylock.debug._records import Hold, Wait
 
 
@@ -55,7 +57,7 @@ def announce(wait: Wait) -> None:
         cycle = None
         if wait.behind and settings.deadlocks != "off":
             cycle = find_cycle(wait)
-        if cycle and (settings.deadlocks == "warn" or _but(cycle)):
+        if cycle and (settings.deadlocks == "warn" or wait.must_get or _but(cycle)):
             near, cycle = cycle, None
         if cycle:
             retract(wait)
@@ -64,7 +66,7 @@ def announce(wait: Wait) -> None:
         find("deadlock", actor, names(cycle), str(error), warn=False)
         raise error
     if near and _is_news(near):
-        _tell(near, actor)
+        _tell(near)
 
 
 def _refusal(cycle: list[Link]) -> WouldDeadlock:
@@ -84,10 +86,17 @@ def _refusal(cycle: list[Link]) -> WouldDeadlock:
     return WouldDeadlock(reason, advice, wait.record.name)
 
 
-def _tell(cycle: list[Link], actor: Actor) -> None:
+def _tell(cycle: list[Link]) -> None:
     but = _but(cycle)
     message = f"this is a deadlock{but}\n{describe(cycle)}"
-    find("near deadlock" if but else "deadlock", actor, names(cycle), message)
+    kind: Kind = "near deadlock" if but else "deadlock"
+    find_amid(cycle[0].wait, kind, names(cycle), message)
+
+
+def find_amid(wait: Wait, kind: Kind, locks: tuple[str, ...], message: str) -> None:
+    """Tell of something while somebody waits, who may have to go on."""
+    with suppress(*(LockWarning,) if wait.must_get else ()):  # if that is an error
+        find(kind, wait.actor, locks, message)
 
 
 def _but(cycle: list[Link]) -> str:

@@ -6,11 +6,13 @@ who is known, so that it is never part of a deadlock that is told.
 
 from __future__ import annotations
 
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from anylock.debug._actors import here, loops_here, this_thread
 from anylock.debug._around import Debug
 from anylock.debug._graph import announce, retract
+from anylock.debug._lengths import look_at_loop
 from anylock.debug._records import Record
 from anylock.debug._stats import Stats, stats_of
 from anylock.debug._ways import begin, end, end_by, new_wait, notified
@@ -69,6 +71,7 @@ def await_notice(record: Record, wait: Callable[[], bool], *, limited: bool) -> 
         end_by(waiting, error)
         raise
     notified(waiting) if got else end(waiting, "timed out")
+    look_at_loop(waiting, monotonic())
     return got
 
 

@@ -75,6 +75,7 @@ class Wait:
         "limited",
         "live",
         "loops",
+        "must_get",
         "record",
         "since",
         "stack",
@@ -111,6 +112,9 @@ class Wait:
         """Whether the lock was not free."""
         self.for_notice = False
         """Whether it waits to be notified, by whoever may do that."""
+        self.must_get = False
+        """Whether it takes back what was given up while it waited to be notified: who
+        leaves such a wait without the lock would release somebody else's."""
         self.behind: tuple[Hold, ...] = ()
         """Who had the lock when the wait began."""
 

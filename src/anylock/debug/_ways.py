@@ -15,13 +15,13 @@ from anylock._errors import LockError
 from anylock.debug import _events, _records
 from anylock.debug._actors import here, label_here, loops_here, this_thread
 from anylock.debug._events import Event
-from anylock.debug._findings import find
 from anylock.debug._graph import announce, retract
+from anylock.debug._lengths import look_at_hold, look_at_loop
 from anylock.debug._limits import has_deadline
-from anylock.debug._order import learn
+from anylock.debug._order import is_notified, learn
 from anylock.debug._records import Hold, Wait
 from anylock.debug._settings import settings
-from anylock.debug._stacks import Stack, capture, get_frame
+from anylock.debug._stacks import capture, get_frame
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -92,6 +92,7 @@ def enter(  # noqa: C901, PLR0912, PLR0913, PLR0915 - a call more is a tenth of 
             wait.blocks = thread = this_thread.actor
             wait.blocked_before = thread.wait
             wait.loops = loops_here()
+            wait.must_get = again or is_notified(me)
             try:
                 if attempt is not None or record.busy():
                     begin(wait)
@@ -105,14 +106,15 @@ def enter(  # noqa: C901, PLR0912, PLR0913, PLR0915 - a call more is a tenth of 
                 retract(wait)
         if got[0] is False:
             if wait is not None:
+                look_at_loop(wait, monotonic())
                 end(wait, "timed out")
             return False
         stack = capture(settings.depth, frame) if wait is None else wait.stack
         hold = Hold(record, me, monotonic(), stack, label_here(), scoped=scoped)
         hold.depth = depth
         _note(hold, wait)
-        if wait is not None and wait.loops:
-            _look_at_loop(wait, hold.since)
+        if wait is not None:
+            look_at_loop(wait, hold.since)
     except BaseException as error:
         if got and got[0] is not False:
             if hold is not None:
@@ -164,6 +166,7 @@ async def enter_in_task(  # noqa: C901, PLR0913 - as above
     if waits and me.holds and record.owned and not limited:
         learn(record, me, stack, again=again)
     wait = new_wait(record, me, stack, limited=limited)
+    wait.must_get = again or is_notified(me)
     hold = None
     got: Any = False
     try:
@@ -273,7 +276,7 @@ def released(record: Record, hold: Hold | None) -> None:
         if not record.shared:
             record.handed = True  # nobody who is known here had acquired it
     elif settings.long_hold is not None:
-        _look_at_hold(hold, monotonic() - hold.since)
+        look_at_hold(hold, monotonic() - hold.since)
 
 
 def _hold(hold: Hold) -> None:
@@ -364,30 +367,3 @@ def end(wait: Wait, what: What) -> None:
         _events.tell(
             Event(now, what, record, wait.actor, waited, wait.stack, wait.label)
         )
-
-
-def _look_at_loop(wait: Wait, now: float) -> None:
-    waited = now - wait.since
-    limit = settings.blocked_loop
-    if not wait.contended or limit is None or waited <= limit:
-        return
-    holders = "\n".join(
-        f"held when it began by {hold.actor}, which took it at\n{Stack(hold.stack)}"
-        for hold in wait.behind
-    )
-    message = (
-        f"{wait.actor} stopped an event loop for {waited:.3f} s, by waiting for "
-        f"{wait.record} with 'with'; use 'async with'\n{Stack(wait.stack)}\n{holders}"
-    )
-    find("blocked loop", wait.actor, (str(wait.record),), message.rstrip())
-
-
-def _look_at_hold(hold: Hold, held: float) -> None:
-    limit = settings.long_hold
-    if limit is None or held <= limit:
-        return
-    message = (
-        f"{hold.actor} held {hold.record} for {held:.3f} s, which it took at\n"
-        f"{Stack(hold.stack)}"
-    )
-    find("long hold", hold.actor, (str(hold.record),), message)
