@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import io
 import os
+import select
 import signal
 import subprocess
 import sys
 import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -221,3 +223,65 @@ def test_it_may_interrupt_our_own_bookkeeping() -> None:
         assert not lock.locked()
         assert not lock.record.holds
     assert point > 20
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="its pipes always block")
+def test_a_standard_error_stream_that_is_full_and_does_not_block(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A handler that raised would hit what it interrupted."""
+    reads, writes = os.pipe()
+    os.set_blocking(writes, False)
+    filled = 0
+    with suppress(BlockingIOError):
+        while True:
+            filled += os.write(writes, bytes(1))
+    chunks: list[bytes] = []
+
+    def read() -> None:
+        while chunk := os.read(reads, 1 << 20):
+            chunks.append(chunk)
+
+    wait = select.select
+    with open(writes, "w") as stream:  # noqa: PTH123 - of a pipe
+        monkeypatch.setattr(sys, "stderr", stream)
+        reader = threading.Thread(target=read)
+
+        def read_now(*lists: Any) -> Any:
+            monkeypatch.undo()
+            reader.start()
+            return wait(*lists)
+
+        monkeypatch.setattr(select, "select", read_now)
+        debug.dump()
+    reader.join(PATIENCE)
+    os.close(reads)
+    assert b"".join(chunks)[filled:].startswith(b"anylock: ")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX only")
+def test_a_standard_error_stream_that_nobody_reads(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    reads, writes = os.pipe()
+    os.close(reads)
+    with open(writes, "w") as stream:  # noqa: PTH123 - of a pipe
+        monkeypatch.setattr(sys, "stderr", stream)
+        debug.dump()
+
+
+def test_whether_a_thread_has_ended_is_not_asked_of_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Up to Python 3.12 that may take a lock, which a handler has interrupted."""
+    lock = make_lock("thread", debug=True)
+    with in_thread(lock.acquire):
+        pass
+
+    def is_alive(_: threading.Thread) -> bool:
+        raise AssertionError("it was asked")
+
+    monkeypatch.setattr(threading.Thread, "is_alive", is_alive)
+    with make_lock("thread", debug=True):
+        assert "which has ended for" in dumped()
+    lock.release()

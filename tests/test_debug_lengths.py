@@ -51,4 +51,19 @@ def test_a_wait_in_vain_of_which_a_warning_is_an_error() -> None:
         warnings.simplefilter("error", debug.LoopBlockedWarning)
         asyncio.run(main())
     lock.release()
-    assert happened(events, lock) == ["waits", "cancelled", "released"]
+    assert happened(events, lock) == ["waits", "cancelled"]
+
+
+def test_warnings_are_not_kept() -> None:
+    """`warnings.warn` keeps each text for ever, and these are all different."""
+    debug.settings.long_hold = 0.0
+    debug.settings.warn = True
+    before = set(globals().get("__warningregistry__", ()))
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("default")
+        with make_lock("thread", debug=True):
+            pass
+    (warning,) = caught
+    assert warning.category is debug.LongHoldWarning
+    assert warning.filename == __file__
+    assert {*globals().get("__warningregistry__", ())} - before <= {"version"}

@@ -267,3 +267,25 @@ def test_waits_that_may_close_cycles_can_be_let_be() -> None:
     with in_thread(release), lock:
         pass
     assert not debug.findings
+
+
+def test_a_limit_of_who_did_not_seem_to_have_to_wait() -> None:
+    """Somebody may take a lock that looks free before it is tried."""
+    one, other = locks(2)
+
+    async def main() -> None:
+        async def hold_and_wait() -> None:
+            async with other:
+                with anyio.move_on_after(0.1):
+                    await one.__aenter__()
+
+        async with one, anyio.create_task_group() as tasks:
+            one.record.busy = bool
+            tasks.start_soon(hold_and_wait)
+            await until_in_task(lambda: awaited(one))
+            async with other:
+                pass
+
+    asyncio.run(main())
+    assert not found("deadlock")
+    assert len(found("near deadlock")) == 1

@@ -42,6 +42,7 @@ class Actor:
         "ident",
         "kind",
         "number",
+        "permits",
         "signature",
         "wait",
     )
@@ -55,6 +56,8 @@ class Actor:
         """The ident of the thread, or of that in which the task was first met."""
         self.holds: dict[Hold, None] = {}
         """What it holds at this moment, in the order in which it came."""
+        self.permits: dict[Hold, None] = {}
+        """The same of semaphores, of which it may have very many."""
         self.wait: Wait | None = None
         """What it waits for. If it is a thread: what keeps it from running, be it that
         a task of its event loop blocks it."""
@@ -91,7 +94,9 @@ class Actor:
         if subject is None:
             return self._subject is not None
         if self.kind == "thread":
-            return not subject.is_alive()
+            # Not is_alive(): that may take a lock of `threading`, which this thread may
+            # have if a signal handler asks.
+            return _threads.get(self.ident) is not subject
         done = getattr(subject, "done", None)
         return done() if done else getattr(subject.coro, "cr_frame", True) is None
 

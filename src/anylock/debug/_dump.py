@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
 import sys
+from contextlib import suppress
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
@@ -138,5 +140,15 @@ def _print(text: str) -> None:
         stream.write(text)
         return
     data = text.encode("utf-8", "backslashreplace")
-    while data:
-        data = data[os.write(number, data) :]
+    # An error must not hit what a handler interrupted: nobody may read any more.
+    with suppress(OSError, ValueError):
+        while data:
+            data = data[_write(number, data) :]
+
+
+def _write(number: int, data: bytes) -> int:
+    try:
+        return os.write(number, data)
+    except BlockingIOError:  # somebody's event loop writes there too
+        select.select((), (number,), ())
+        return 0

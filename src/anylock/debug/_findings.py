@@ -90,14 +90,21 @@ def find(
     for finder in _events.finders:
         _events.call(finder, finding)
     if warn and settings.warn:
-        warnings.warn(message, _WARNINGS[kind], stacklevel=_level())
+        frame = _outside()
+        # Not warn(): that keeps the text of each warning for ever, to tell it once, and
+        # these are all different.
+        warnings.warn_explicit(
+            message,
+            _WARNINGS[kind],
+            frame.f_code.co_filename,
+            frame.f_lineno,
+            frame.f_globals.get("__name__"),
+        )
 
 
-def _level() -> int:
-    """Return the stack level of the innermost code that is not ours."""
-    level = 1
+def _outside() -> FrameType:
+    """Return the innermost frame that is not ours."""
     frame: FrameType = get_frame(1)
     while frame.f_back is not None and is_hidden(frame.f_code.co_filename):
-        level += 1
         frame = frame.f_back
-    return level
+    return frame

@@ -5,6 +5,7 @@ from __future__ import annotations
 import _thread
 import os
 import weakref
+from contextlib import suppress
 from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING, Any, Literal
@@ -215,6 +216,10 @@ class Record:
         """Whose holders keep others from this lock, and have to release it."""
         return self.beside or ((self,) if self.owned else ())
 
+    def held_by(self, actor: Actor) -> dict[Hold, None]:
+        """Return where it is noted what somebody holds of this kind."""
+        return actor.holds if self.owned else actor.permits
+
     def held_against(self) -> tuple[Hold, ...]:
         """Return who has to release before somebody else gets it."""
         return tuple(hold for each in self.blockers for hold in each.holds)
@@ -234,7 +239,7 @@ class Record:
     def forget_holds(self) -> None:
         """Forget who holds it, which nobody does."""
         for hold in self.holds:
-            hold.actor.holds.pop(hold, None)
+            self.held_by(hold.actor).pop(hold, None)
         self.holder = None
         self.among.clear()
 
@@ -252,7 +257,11 @@ class Record:
     @property
     def owner(self) -> Hold | None:
         """Who has held it the longest; None if nobody does."""
-        return next(iter(self.holds), None)
+        if not self.shared:
+            return self.holder
+        while True:
+            with suppress(RuntimeError):  # somebody came or went: look again
+                return next(iter(self.among), None)
 
     def __str__(self) -> str:
         label = f"{self.family} number {self.number}"

@@ -7,6 +7,7 @@ as held is held, and an interruption may lose a note but no lock.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from itertools import starmap
 from time import monotonic
 from typing import TYPE_CHECKING, Any
@@ -143,7 +144,7 @@ def _enter_again(
     return got[0] is not False
 
 
-async def enter_in_task(  # noqa: C901, PLR0913 - as above
+async def enter_in_task(  # noqa: C901, PLR0912, PLR0913 - as above
     record: Record,
     acquire: Callable[[], Awaitable[Any]],
     undo: Callable[[], object],
@@ -172,9 +173,10 @@ async def enter_in_task(  # noqa: C901, PLR0913 - as above
     try:
         try:
             if waits:
+                if me.holds:  # else it is in no cycle
+                    wait.limited = limited or has_deadline()
                 if record.busy():
                     wait.stack = capture(settings.wait_depth, get_frame(2))
-                    wait.limited = limited or has_deadline()
                     begin(wait)
                 # Announced even if the lock seems to be free: by the time that it is
                 # tried, it may not be, and then this would be missing in a cycle.
@@ -241,9 +243,12 @@ def let_go_wholly(record: Record) -> Hold | None:
 
 def _one_of(record: Record, me: Actor) -> Hold | None:
     # Its own, the last one first; else somebody's who has it no more, as it seems.
-    for hold in reversed(list(me.holds)):
-        if hold.record is record:
-            return hold
+    # Not a copy of permits, of which there may be very many.
+    mine = list(me.holds) if record.owned else me.permits
+    with suppress(RuntimeError):  # others come and go: then one is as good as another
+        for hold in reversed(mine):
+            if hold.record is record:
+                return hold
     return record.owner
 
 
@@ -256,7 +261,7 @@ def drop(hold: Hold) -> None:
         record.holder = None
         if record.board is not None:
             record.board.wipe()
-    hold.actor.holds.pop(hold, None)
+    record.held_by(hold.actor).pop(hold, None)
 
 
 def put_back(record: Record, hold: Hold | None) -> None:
@@ -281,7 +286,7 @@ def released(record: Record, hold: Hold | None) -> None:
 
 def _hold(hold: Hold) -> None:
     record = hold.record
-    hold.actor.holds[hold] = None
+    record.held_by(hold.actor)[hold] = None
     if record.shared:
         record.among[hold] = None
     else:
@@ -292,11 +297,12 @@ def _hold(hold: Hold) -> None:
 
 def _note(hold: Hold, wait: Wait | None) -> None:
     record = hold.record
-    if record.reentrant:
-        others = record.holder
-        if others is not None:  # a task of the same thread, which owns it
-            others.depth += 1
+    before = record.holder
+    if before is not None:
+        if record.reentrant and before.actor.ident == hold.actor.ident:
+            before.depth += 1  # that of a task of the same thread, which owns it
             return
+        drop(before)  # who released it was interrupted, or was another process
     _hold(hold)
     waited = hold.since - wait.since if wait is not None and wait.contended else 0.0
     if record.shared:
