@@ -312,6 +312,17 @@ def test_many_ways_lead_to_the_same_lock() -> None:
     assert len(debug.edges()) == 6
 
 
+def test_a_task_without_an_event_loop() -> None:
+    """The lock inside says so, whatever else is imported."""
+    lock: Any = make_lock("async", debug=True)
+    with lock_of("thread"):
+        lock.acquire().close()
+        assert lock.try_acquire()
+        with pytest.raises(RuntimeError, match="needs a running event loop"):
+            lock.acquire().send(None)
+    lock.release()
+
+
 # Locks that travel.
 
 

@@ -18,7 +18,10 @@ from anylock import _parking
 def has_deadline() -> bool:
     """Say whether there is a time-out of trio or anyio around the running task."""
     modules: dict[str, Any] = sys.modules
-    library = modules.get("trio" if _parking.in_trio() else "anyio")
+    running = _parking.running_library()
+    if running is None:  # as the lock inside will say
+        return False
+    library = modules.get("trio" if running == "trio" else "anyio")
     ask = getattr(library, "current_effective_deadline", None)
     return ask is not None and bool(ask() != inf)
 
