@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import gc
 import sys
+from contextlib import suppress
 from math import inf
 from typing import Any
 
@@ -30,7 +31,49 @@ def may_be_cancelled(task: Any) -> bool:
     """Say whether something is known that is to cancel a task, or has done so."""
     if task is None or _is_cancelled(task):
         return True
-    return any(_limits(each, task) for each in _who_calls_back(task))
+    return any(_limits(awaiter) for awaiter in _awaiters(task))
+
+
+def _awaiters(task: Any) -> list[Any]:
+    """Return a task of asyncio, and those who cancel it when they are cancelled."""
+    found: list[Any] = []
+    front = [task]
+    while front:
+        each = front.pop()
+        if not any(each is other for other in found):
+            found.append(each)
+            front += filter(None, map(_awaiter, _callbacks(each)))
+    return found
+
+
+def _callbacks(future: Any) -> list[Any]:
+    """Return what is called when it is done; of trio, where nothing is, nothing."""
+    callbacks: list[tuple[Any, Any]] = list(getattr(future, "_callbacks", None) or ())
+    return [callback for callback, _ in callbacks]
+
+
+def _awaiter(callback: Any) -> Any:
+    """Return who awaits what calls back: a task, a `gather`; None if nobody does."""
+    tasks: Any = sys.modules["asyncio.tasks"]
+    owner = getattr(callback, "__self__", None)
+    owner = getattr(owner, "_parent_task", owner)  # of a `TaskGroup`
+    if isinstance(owner, tasks.Task):
+        return owner
+    # That of `shield` and `wait` do not cancel what they await.
+    for cell in getattr(callback, "__closure__", None) or ():
+        with suppress(ValueError):  # it is empty
+            if isinstance(cell.cell_contents, tasks._GatheringFuture):  # noqa: SLF001
+                return cell.cell_contents
+    return None
+
+
+def _limits(task: Any) -> bool:
+    """Say whether there is a time-out of asyncio around what a task awaits."""
+    # Up to Python 3.11 `wait_for` has this callback, and is a `timeout` since then.
+    wait_for = getattr(sys.modules.get("asyncio.tasks"), "_release_waiter", _limits)
+    if any(getattr(each, "func", None) is wait_for for each in _callbacks(task)):
+        return True
+    return any(_is_timeout(each, task) for each in _who_calls_back(task))
 
 
 def _who_calls_back(task: Any) -> list[Any]:
@@ -59,7 +102,7 @@ def _is_cancelled(task: Any) -> bool:
     )
 
 
-def _limits(each: Any, task: Any) -> bool:
+def _is_timeout(each: Any, task: Any) -> bool:
     """Say whether it is a `Timeout` of asyncio for that task, which has not ended."""
     timeouts: Any = sys.modules.get("asyncio.timeouts")
     return (
