@@ -96,9 +96,8 @@ def test_who_only_watches_limits_nothing(backend: Backend) -> None:
             task.add_done_callback(with_an_empty_cell())
         shielded = asyncio.gather(asyncio.shield(one), return_exceptions=True)
         limited = asyncio.wait_for(shielded, 60)
-        _, results = await asyncio.gather(
-            limited, asyncio.gather(one, other, return_exceptions=True)
-        )
+        watches = [asyncio.gather(one, other, return_exceptions=True) for _ in "ab"]
+        _, results, _ = await asyncio.gather(limited, *watches)
         refused = [each for each in results if isinstance(each, WouldDeadlock)]
         assert len(refused) == 1
 
