@@ -1,0 +1,193 @@
+"""What `--anylock-debug` does in a run of pytest."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import _pytest
+import pluggy
+import pytest
+
+from anylock import _adapters
+from anylock.debug._events import listen
+from anylock.debug._findings import findings
+from anylock.debug._settings import settings
+from anylock.debug._stacks import Site
+from anylock.debug._timeouts import TimeoutDumps
+from anylock.debug._totals import Durations, Group, Totals
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+NAME = "anylock-debug"
+"""Of the plugin that does it."""
+
+FATAL = frozenset({"deadlock", "near deadlock", "order"})
+"""The findings that fail a test. The others are warnings."""
+
+MOST = 5
+"""How many locks are listed in the end."""
+
+_HIDDEN = tuple(
+    str(Path(module.__file__ or "").parent) + os.sep for module in (_pytest, pluggy)
+)
+"""What is between pytest and a test is not shown in stacks."""
+
+
+def start(config: pytest.Config) -> None:
+    """Let all locks that are made from now on be debug locks, until the run is over.
+
+    Args:
+        config: Of the run. Nothing happens if it has been started already.
+    """
+    if config.pluginmanager.has_plugin(NAME):
+        return
+    totals = Totals()
+    before = _adapters.debugging, settings.hidden
+    stop = listen(events=totals.note)
+
+    def end() -> None:
+        stop()
+        _adapters.debugging, settings.hidden = before
+
+    config.add_cleanup(end)
+    _adapters.debugging = True
+    settings.hidden = (*settings.hidden, *_HIDDEN)
+    for category in ("LockOrderWarning", "NearDeadlockWarning"):
+        # The test is failed for it: once is enough.
+        config.addinivalue_line("filterwarnings", f"ignore::anylock.debug.{category}")
+    config.pluginmanager.register(DebugRun(config, totals), NAME)
+    config.pluginmanager.register(TimeoutDumps(), f"{NAME}-timeouts")
+
+
+class DebugRun:
+    """A plugin of pytest that fails tests for what debug locks found.
+
+    Args:
+        config: Of the run.
+        totals: What happened to debug locks in this process.
+    """
+
+    def __init__(self, config: pytest.Config, totals: Totals) -> None:
+        self._config = config
+        self._totals = totals
+        self._waits: dict[Group, Durations] = {}
+        self._stray: list[str] = []
+        """What was found while no test ran."""
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_setup(
+        self, item: pytest.Item
+    ) -> Generator[None, object, object]:
+        """Fail a test for what its fixtures did."""
+        return (yield from _judged(item, "setup"))
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, object, object]:
+        """Fail a test for what it did."""
+        return (yield from _judged(item, "call"))
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_teardown(
+        self, item: pytest.Item
+    ) -> Generator[None, object, object]:
+        """Fail a test for what its fixtures did in the end."""
+        return (yield from _judged(item, "teardown"))
+
+    # First of all: whether it is a worker of xdist that reports afterwards, or pytest.
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        """Sum up, and fail the run for what was found while no test ran."""
+        self._stray += _news()
+        for group, total in self._totals.totals().items():
+            self._add(group, total.waited)
+        output: dict[str, Any] | None = getattr(self._config, "workeroutput", None)
+        if output is not None:
+            output[NAME] = {
+                "stray": self._stray,
+                "waits": [_pack(*each) for each in self._waits.items()],
+            }
+        elif self._stray and session.exitstatus == pytest.ExitCode.OK:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any) -> None:
+        """Take over what a worker of xdist has summed up; one that crashed has not."""
+        output = getattr(node, "workeroutput", {}).pop(NAME, {"stray": [], "waits": []})
+        self._stray += output["stray"]
+        for each in output["waits"]:
+            self._add(*_unpack(each))
+
+    def _add(self, group: Group, durations: Durations) -> None:
+        if durations.count:
+            self._waits.setdefault(group, Durations()).merge(durations)
+
+    def pytest_terminal_summary(self, terminalreporter: Any) -> None:
+        """List the most contended locks."""
+        for text in self._stray:
+            terminalreporter.section("anylock: found while no test ran", red=True)
+            terminalreporter.write_line(text)
+        terminalreporter.section("anylock: most contended locks")
+        terminalreporter.write_line(self._table())
+
+    def _table(self) -> str:
+        most = sorted(self._waits.items(), key=_by_seconds, reverse=True)[:MOST]
+        if not most:
+            return "no debug lock was waited for"
+        lines = [f"{'waits':>9}  {'in all':>10}  {'longest':>10}  lock"]
+        for group, waits in most:
+            times = f"{waits.seconds:8.3f} s  {waits.longest:8.3f} s"
+            lines.append(f"{waits.count:9}  {times}  {self._describe(group)}")
+        return "\n".join(lines)
+
+    def _describe(self, group: Group) -> str:
+        file = Path(group.site.file)
+        if file.is_relative_to(self._config.rootpath):
+            file = file.relative_to(self._config.rootpath)
+        name = "" if group.name is None else f" {group.name!r}"
+        return f"{group.kind} {group.family}{name}, made at {file}:{group.site.line}"
+
+
+def _judged(item: pytest.Item, phase: str) -> Generator[None, object, object]:
+    """Run one phase of a test, and fail it for what was found meanwhile."""
+    try:
+        result = yield
+    except BaseException:
+        # It fails for a reason of its own, or is skipped; this is told beside that.
+        item.add_report_section(phase, "anylock", "\n\n".join(_news()))
+        raise
+    news = _news()
+    if news:
+        pytest.fail("\n\n".join(news), pytrace=False)
+    return result
+
+
+def _news() -> list[str]:
+    """Take what was found; what a test took itself, it was not failed for."""
+    news: list[str] = []
+    while findings:
+        finding = findings.popleft()
+        if finding.kind in FATAL:
+            news.append(f"{finding.kind}: {finding.message}")
+    return news
+
+
+def _by_seconds(each: tuple[Group, Durations]) -> float:
+    return each[1].seconds
+
+
+def _pack(group: Group, waits: Durations) -> list[object]:
+    """Make plain lists of it, which can be sent."""
+    return [
+        [group.kind, group.family, group.name, list(group.site)],
+        [waits.buckets, waits.seconds, waits.longest],
+    ]
+
+
+def _unpack(packed: Any) -> tuple[Group, Durations]:
+    (kind, family, name, site), (buckets, seconds, longest) = packed
+    waits = Durations()
+    waits.buckets, waits.seconds, waits.longest = buckets, seconds, longest
+    return Group(kind, family, name, Site(*site)), waits
