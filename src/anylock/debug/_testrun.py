@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,6 @@ from anylock import _adapters
 from anylock.debug._events import listen
 from anylock.debug._findings import findings
 from anylock.debug._settings import settings
-from anylock.debug._stacks import Site
 from anylock.debug._timeouts import TimeoutDumps
 from anylock.debug._totals import Durations, Group, Totals
 
@@ -30,8 +30,10 @@ FATAL = frozenset({"deadlock", "near deadlock", "order"})
 MOST = 5
 """How many locks are listed in the end."""
 
-_HIDDEN = tuple(
-    str(Path(module.__file__ or "").parent) + os.sep for module in (_pytest, pluggy)
+_HIDDEN = (
+    *(str(Path(str(each.__file__)).parent) + os.sep for each in (_pytest, pluggy)),
+    *(str(each.__file__) for each in [sys.modules.get("pytest_timeout")] if each),
+    "<frozen ",  # imports
 )
 """What is between pytest and a test is not shown in stacks."""
 
@@ -96,6 +98,10 @@ class DebugRun:
         """Fail a test for what its fixtures did in the end."""
         return (yield from _judged(item, "teardown"))
 
+    def pytest_collection_finish(self) -> None:
+        """Take what was found by imports: no test is to be failed for it."""
+        self._stray += _news()
+
     # First of all: whether it is a worker of xdist that reports afterwards, or pytest.
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
@@ -116,7 +122,7 @@ class DebugRun:
     def pytest_testnodedown(self, node: Any) -> None:
         """Take over what a worker of xdist has summed up; one that crashed has not."""
         output = getattr(node, "workeroutput", {}).pop(NAME, {"stray": [], "waits": []})
-        self._stray += output["stray"]
+        self._stray += [text for text in output["stray"] if text not in self._stray]
         for each in output["waits"]:
             self._add(*_unpack(each))
 
@@ -127,9 +133,9 @@ class DebugRun:
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         """List the most contended locks."""
         for text in self._stray:
-            terminalreporter.section("anylock: found while no test ran", red=True)
+            terminalreporter.write_sep("=", "anylock: found while no test ran")
             terminalreporter.write_line(text)
-        terminalreporter.section("anylock: most contended locks")
+        terminalreporter.write_sep("=", "anylock: most contended locks")
         terminalreporter.write_line(self._table())
 
     def _table(self) -> str:
@@ -143,11 +149,11 @@ class DebugRun:
         return "\n".join(lines)
 
     def _describe(self, group: Group) -> str:
-        file = Path(group.site.file)
+        file = Path(group.file)
         if file.is_relative_to(self._config.rootpath):
             file = file.relative_to(self._config.rootpath)
         name = "" if group.name is None else f" {group.name!r}"
-        return f"{group.kind} {group.family}{name}, made at {file}:{group.site.line}"
+        return f"{group.kind} {group.family}{name}, made at {file}:{group.line}"
 
 
 def _judged(item: pytest.Item, phase: str) -> Generator[None, object, object]:
@@ -180,14 +186,11 @@ def _by_seconds(each: tuple[Group, Durations]) -> float:
 
 def _pack(group: Group, waits: Durations) -> list[object]:
     """Make plain lists of it, which can be sent."""
-    return [
-        [group.kind, group.family, group.name, list(group.site)],
-        [waits.buckets, waits.seconds, waits.longest],
-    ]
+    return [[*group], [waits.buckets, waits.seconds, waits.longest]]
 
 
 def _unpack(packed: Any) -> tuple[Group, Durations]:
-    (kind, family, name, site), (buckets, seconds, longest) = packed
+    group, durations = packed
     waits = Durations()
-    waits.buckets, waits.seconds, waits.longest = buckets, seconds, longest
-    return Group(kind, family, name, Site(*site)), waits
+    waits.buckets, waits.seconds, waits.longest = durations
+    return Group(*group), waits

@@ -27,6 +27,7 @@ class TimeoutDumps:
 
     def __init__(self) -> None:
         self._stderr = -1
+        self._item: pytest.Item | None = None
         self._watch: Watch | None = None
 
     def pytest_configure(self, config: pytest.Config) -> None:
@@ -41,11 +42,12 @@ class TimeoutDumps:
             patch.setattr(timeouts, "dump_stacks", self._after(timeouts.dump_stacks))
 
     def _after(self, dump_stacks: Callable[..., object]) -> Callable[..., None]:
-        def dump_stacks_and_locks(terminal: Any) -> None:
-            dump_stacks(terminal)
-            if threading.current_thread() is threading.main_thread():
-                terminal.write(describe_all())
-            else:  # the process is about to be ended, and with it a worker of xdist
+        def dump_stacks_and_locks(*args: object) -> None:
+            dump_stacks(*args)
+            in_handler = threading.current_thread() is threading.main_thread()
+            if in_handler and self._item is not None:
+                self._item.add_report_section("call", "anylock", describe_all())
+            else:  # there will be no report: it ends the process
                 self.dump()
 
         return dump_stacks_and_locks
@@ -57,6 +59,7 @@ class TimeoutDumps:
         self, item: pytest.Item
     ) -> Generator[None, object, object]:
         """Dump shortly before faulthandler prints the stacks."""
+        self._item = item
         has_limit = item.config.pluginmanager.has_plugin("faulthandler")
         limit = float(item.config.getini("faulthandler_timeout") if has_limit else 0)
         if not limit:

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from anylock.debug._events import Event
     from anylock.debug._findings import Finding
     from anylock.debug._records import Record
-    from anylock.debug._stacks import Site
 
 BOUNDS = (0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0)
 """Upper bounds of the buckets of durations, in seconds; one more has the rest."""
@@ -28,10 +27,16 @@ class Group(NamedTuple):
     kind: str
     family: str
     name: str | None
-    site: Site
+    file: str
+    line: int
+
+    @property
+    def place(self) -> str:
+        """Where they were made."""
+        return f"{self.file}:{self.line}"
 
     def __str__(self) -> str:
-        return str(self.site) if self.name is None else self.name
+        return self.place if self.name is None else self.name
 
 
 class Durations:
@@ -144,7 +149,8 @@ class Totals:
 
 def group_of(record: Record) -> Group:
     """Return what a lock is counted with."""
-    return Group(record.kind, record.family, record.name, record.site)
+    site = record.site
+    return Group(record.kind, record.family, record.name, site.file, site.line)
 
 
 def present() -> dict[Group, tuple[int, int]]:

@@ -168,5 +168,5 @@ def _attributes(group: Group) -> dict[str, str]:
         "lock.name": str(group),
         "lock.kind": group.kind,
         "lock.family": group.family,
-        "lock.site": str(group.site),
+        "lock.site": group.place,
     }

@@ -137,7 +137,7 @@ class _Families(NamedTuple):
 
 
 def _labels(group: Group) -> list[str]:
-    return [str(group), group.kind, group.family, str(group.site)]
+    return [str(group), group.kind, group.family, group.place]
 
 
 def _add(

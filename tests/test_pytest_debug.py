@@ -1,0 +1,378 @@
+"""`pytest --anylock-debug`: what fails a test, what is told, what is left behind."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from anylock import _adapters
+from anylock.debug import _events, settings
+from anylock.debug._testrun import NAME, DebugRun
+from anylock.debug._totals import Totals
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+pytest_plugins = ["plugin_fixtures"]
+
+INVERSION = """
+    from anylock import make_lock
+
+    a = make_lock("thread", name="a")
+    b = make_lock("thread", name="b")
+
+    def test_forwards():
+        with a, b:
+            pass
+
+    def test_backwards():
+        with b, a:
+            pass
+
+    def test_backwards_again():
+        with b, a:
+            pass
+"""
+
+# Waits for a lock that is held by the main thread, until the time is over.
+CONTENTION = """
+    import threading
+
+    import pytest
+
+    from anylock import LockTimeout, make_lock
+
+    def wait_for(lock):
+        with pytest.raises(LockTimeout), lock.hold(timeout=0.001):
+            pass
+
+    def test_contention():
+        lock = make_lock("thread", name="cache")
+        with lock:
+            thread = threading.Thread(target=wait_for, args=(lock,))
+            thread.start()
+            thread.join()
+"""
+
+# In a setup, a test, and a teardown: {0} is where the order is inverted.
+PHASES = """
+    import pytest
+
+    from anylock import make_lock
+
+    a = make_lock("thread", name="a")
+    b = make_lock("thread", name="b")
+
+    def invert():
+        with a, b:
+            pass
+        with b, a:
+            pass
+
+    @pytest.fixture
+    def resource():
+        {setup}
+        yield
+        {teardown}
+
+    def test_it(resource):
+        {call}
+"""
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_left(plugin: pytest.Pytester) -> Iterator[None]:
+    """A run leaves the settings, and who listens, as they were."""
+    del plugin
+    before = _adapters.debugging, settings.hidden, _events.listeners
+    yield
+    assert before == (_adapters.debugging, settings.hidden, _events.listeners)
+
+
+def phases(**where: str) -> str:
+    return PHASES.format(**{"setup": "", "call": "pass", "teardown": "", **where})
+
+
+def test_nothing_happens_unless_asked(plugin: pytest.Pytester) -> None:
+    plugin.makepyfile(INVERSION)
+    result = plugin.runpytest_inprocess()
+    result.assert_outcomes(passed=3)
+    result.stdout.no_fnmatch_line("*anylock:*")
+
+
+def test_an_inverted_order_fails_the_test(plugin: pytest.Pytester) -> None:
+    plugin.makepyfile(INVERSION)
+    result = plugin.runpytest_inprocess("--anylock-debug")
+    result.assert_outcomes(passed=2, failed=1)
+    result.stdout.fnmatch_lines(
+        [
+            "*_ test_backwards _*",
+            "order: locks are taken in opposite orders*",
+            "*in test_backwards",
+            "but",
+            "*in test_forwards",
+            "*anylock: most contended locks*",
+            "no debug lock was waited for",
+            "FAILED *::test_backwards - *",
+        ]
+    )
+    result.stdout.no_fnmatch_line("*LockOrderWarning*")  # it is told once
+    result.stdout.no_fnmatch_line("*pluggy*.py*")  # frames that nobody asked for
+
+
+def test_it_may_be_asked_for_in_a_configuration_file(plugin: pytest.Pytester) -> None:
+    plugin.makeini("[pytest]\naddopts = --anylock-debug")
+    plugin.makepyfile(INVERSION)
+    plugin.runpytest_inprocess().assert_outcomes(passed=2, failed=1)
+
+
+def test_it_begins_before_a_conftest_is_imported(plugin: pytest.Pytester) -> None:
+    plugin.makeconftest("import anylock\nlock = anylock.make_lock('thread')")
+    plugin.makepyfile(
+        """
+        import conftest
+        from anylock.debug import known
+
+        def test_it():
+            assert conftest.lock.record in known()
+        """
+    )
+    plugin.runpytest_inprocess("--anylock-debug").assert_outcomes(passed=1)
+
+
+def test_a_near_deadlock_fails_the_test(plugin: pytest.Pytester) -> None:
+    plugin.makepyfile(
+        """
+        import threading
+
+        from anylock import LockTimeout, make_lock
+
+        a = make_lock("thread", name="a")
+        b = make_lock("thread", name="b")
+        both = threading.Barrier(2)
+
+        def take(first, then, timeout):
+            with first:
+                both.wait()
+                try:
+                    with then.hold(timeout=timeout):
+                        pass
+                except LockTimeout:
+                    pass
+
+        def test_near():
+            other = threading.Thread(target=take, args=(b, a, 60))
+            other.start()
+            take(a, b, 1)
+            other.join()
+        """
+    )
+    result = plugin.runpytest_inprocess("--anylock-debug")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["near deadlock: *", "*waits for '[ab]'*"])
+    result.stdout.no_fnmatch_line("*NearDeadlockWarning*")
+
+
+DEADLOCK = """
+    import threading
+
+    from anylock import WouldDeadlock, make_lock
+    from anylock.debug import findings
+
+    a = make_lock("thread", name="a")
+    b = make_lock("thread", name="b")
+    both = threading.Barrier(2)
+    refused = []
+
+    def take(first, then):
+        with first:
+            both.wait()
+            try:
+                with then:
+                    pass
+            except WouldDeadlock as error:
+                refused.append(error)
+
+    def provoke():
+        other = threading.Thread(target=take, args=(b, a))
+        other.start()
+        take(a, b)
+        other.join()
+        assert len(refused) == 1
+"""
+
+
+def test_a_deadlock_fails_the_test_though_its_error_is_caught(
+    plugin: pytest.Pytester,
+) -> None:
+    plugin.makepyfile(f"{DEADLOCK}\n    def test_it():\n        provoke()")
+    result = plugin.runpytest_inprocess("--anylock-debug")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["deadlock: waiting for the lock '[ab]' would never *"])
+
+
+def test_what_a_test_takes_itself_it_is_not_failed_for(plugin: pytest.Pytester) -> None:
+    plugin.makepyfile(
+        f"""{DEADLOCK}
+    def test_it():
+        provoke()
+        assert "deadlock" in [finding.kind for finding in findings]
+        findings.clear()
+"""
+    )
+    plugin.runpytest_inprocess("--anylock-debug").assert_outcomes(passed=1)
+
+
+@pytest.mark.parametrize(
+    ("where", "outcomes"),
+    [
+        ("setup", {"errors": 1}),
+        ("call", {"failed": 1}),
+        ("teardown", {"passed": 1, "errors": 1}),
+    ],
+)
+def test_fixtures_count_too(
+    where: str, outcomes: dict[str, int], plugin: pytest.Pytester
+) -> None:
+    plugin.makepyfile(phases(**{where: "invert()"}))
+    result = plugin.runpytest_inprocess("--anylock-debug")
+    result.assert_outcomes(**outcomes)
+    result.stdout.fnmatch_lines(["order: locks are taken in opposite orders*"])
+
+
+def test_a_failure_is_kept_and_told_beside(plugin: pytest.Pytester) -> None:
+    plugin.makepyfile(phases(call="invert(); assert not 'for a reason of its own'"))
+    result = plugin.runpytest_inprocess("--anylock-debug")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(
+        [
+            "E *for a reason of its own*",
+            "*- Captured anylock call -*",
+            "order: locks are taken in opposite orders*",
+        ]
+    )
+
+
+def test_other_findings_are_warnings(plugin: pytest.Pytester) -> None:
+    plugin.makepyfile(
+        """
+        from anylock import make_lock
+        from anylock.debug import settings
+
+        def test_it():
+            settings.long_hold = 0
+            try:
+                with make_lock("thread"):
+                    pass
+            finally:
+                settings.long_hold = None
+        """
+    )
+    result = plugin.runpytest_inprocess("--anylock-debug", "-Wdefault")
+    result.assert_outcomes(passed=1, warnings=1)
+    result.stdout.fnmatch_lines(["*LongHoldWarning*"])
+
+
+def test_what_imports_did_fails_the_run_and_no_test(plugin: pytest.Pytester) -> None:
+    plugin.makepyfile(
+        phases().replace("@pytest.fixture", "invert()\n\n    @pytest.fixture")
+    )
+    result = plugin.runpytest_inprocess("--anylock-debug")
+    result.assert_outcomes(passed=1)
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines(["*anylock: found while no test ran*", "order: *"])
+
+
+def test_contended_locks_are_listed(plugin: pytest.Pytester) -> None:
+    plugin.makepyfile(test_it=CONTENTION)
+    result = plugin.runpytest_inprocess("--anylock-debug")
+    result.assert_outcomes(passed=1)
+    result.stdout.re_match_lines(
+        [
+            r"=+ anylock: most contended locks =+",
+            r" +waits +in all +longest  lock",
+            r" +1( +\d\.\d{3} s){2}  thread Lock 'cache', made at test_it\.py:\d+$",
+        ]
+    )
+
+
+def test_workers_of_xdist_add_up(plugin: pytest.Pytester) -> None:
+    plugin.makepyfile(
+        test_it=CONTENTION,
+        test_order=INVERSION,
+        test_import=phases() + "\n    invert()",
+    )
+    result = plugin.runpytest_inprocess(
+        "--anylock-debug", "--dist=each", "--tx=2*popen"
+    )
+    result.assert_outcomes(passed=8, failed=2)
+    result.stdout.fnmatch_lines(
+        [
+            "*anylock: most contended locks*",
+            "*in all*",
+            " *2 *'cache', made at test_it*",
+        ]
+    )
+    assert str(result.stdout).count("found while no test ran") == 1
+
+
+@pytest.fixture
+def run(pytestconfig: pytest.Config) -> DebugRun:
+    return DebugRun(pytestconfig, Totals())
+
+
+class Told:
+    """What a run tells in the end."""
+
+    def __init__(self, run: DebugRun) -> None:
+        self.lines: list[str] = []
+        run.pytest_terminal_summary(self)
+
+    def write_sep(self, _sep: str, title: str) -> None:
+        self.lines.append(title)
+
+    def write_line(self, text: str) -> None:
+        self.lines += text.splitlines()
+
+
+def waits(name: str | None, seconds: float, file: str = "cache.py") -> list[object]:
+    return [
+        ["thread", "Lock", name, file, 7],
+        [[0] * 11 + [3], seconds, seconds / 2],
+    ]
+
+
+def test_five_locks_are_listed_those_that_took_longest_first(
+    run: DebugRun, pytestconfig: pytest.Config
+) -> None:
+    here = str(pytestconfig.rootpath / "cache.py")
+    far = "/elsewhere/cache.py"
+    workers = [
+        [waits("b", 20.0), waits("c", 3.0), waits("d", 4.0)],
+        [
+            waits(None, 50.0, here),
+            waits("c", 6.5),
+            waits("e", 1.0),
+            waits("f", 5.0, far),
+        ],
+    ]
+    for each in workers:
+        output = {NAME: {"stray": [], "waits": each}}
+        run.pytest_testnodedown(SimpleNamespace(workeroutput=output))
+        run.pytest_testnodedown(SimpleNamespace(workeroutput=output))  # it may be twice
+    assert Told(run).lines == [
+        "anylock: most contended locks",
+        "    waits      in all     longest  lock",
+        "        3    50.000 s    25.000 s  thread Lock, made at cache.py:7",
+        "        3    20.000 s    10.000 s  thread Lock 'b', made at cache.py:7",
+        "        6     9.500 s     3.250 s  thread Lock 'c', made at cache.py:7",
+        f"        3     5.000 s     2.500 s  thread Lock 'f', made at {far}:7",
+        "        3     4.000 s     2.000 s  thread Lock 'd', made at cache.py:7",
+    ]
+
+
+def test_a_worker_that_crashed_has_nothing_to_tell(run: DebugRun) -> None:
+    run.pytest_testnodedown(SimpleNamespace())
+    assert Told(run).lines[1:] == ["no debug lock was waited for"]
