@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 
 from backends import BACKENDS, missing
@@ -167,3 +169,15 @@ def test_nothing_is_imported_for_those_who_do_not_use_it(
         """
     )
     plugin.runpytest_subprocess().assert_outcomes(passed=1)
+
+
+def test_anylock_may_be_imported_before_pytest(plugin: pytest.Pytester) -> None:
+    # As by `python -m anylock profile -m pytest`. Where warnings are errors, pytest will
+    # not start if it wants to rewrite a package that is there already.
+    plugin.makepyfile("def test_it(): pass")
+    program = """
+        import anylock, pytest
+        raise SystemExit(pytest.main(["-Werror", "-panylock"]))
+    """
+    done = plugin.run(sys.executable, plugin.makepyfile(program=program))
+    done.assert_outcomes(passed=1)

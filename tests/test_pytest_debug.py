@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
@@ -86,9 +87,9 @@ PHASES = """
 def _nothing_is_left(plugin: pytest.Pytester) -> Iterator[None]:
     """A run leaves the settings, and who listens, as they were."""
     del plugin
-    before = _adapters.debugging, settings.hidden, _events.listeners
+    before = _adapters.debugging, replace(settings), _events.listeners
     yield
-    assert before == (_adapters.debugging, settings.hidden, _events.listeners)
+    assert before == (_adapters.debugging, settings, _events.listeners)
 
 
 def phases(**where: str) -> str:
@@ -255,24 +256,38 @@ def test_a_failure_is_kept_and_told_beside(plugin: pytest.Pytester) -> None:
     )
 
 
-def test_other_findings_are_warnings(plugin: pytest.Pytester) -> None:
-    plugin.makepyfile(
-        """
-        from anylock import make_lock
-        from anylock.debug import settings
+LONG_HOLD = """
+    import pytest
 
-        def test_it():
-            settings.long_hold = 0
-            try:
-                with make_lock("thread"):
-                    pass
-            finally:
-                settings.long_hold = None
-        """
-    )
+    from anylock import make_lock
+    from anylock.debug import settings
+
+    def test_it(monkeypatch):
+        monkeypatch.setattr(settings, "long_hold", 0)
+        with make_lock("thread"):
+            pass
+"""
+
+
+def test_other_findings_are_warnings(plugin: pytest.Pytester) -> None:
+    plugin.makepyfile(LONG_HOLD)
     result = plugin.runpytest_inprocess("--anylock-debug", "-Wdefault")
     result.assert_outcomes(passed=1, warnings=1)
-    result.stdout.fnmatch_lines(["*LongHoldWarning*"])
+    result.stdout.fnmatch_lines(["*LongHoldWarning: thread 'MainThread' held Lock *"])
+
+
+def test_where_warnings_are_errors_locks_raise_none(plugin: pytest.Pytester) -> None:
+    plugin.makepyfile(LONG_HOLD + "        print('it got here')")
+    result = plugin.runpytest_inprocess("--anylock-debug", "-Werror")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*LongHoldWarning: *", "*it got here*"])
+
+
+def test_a_failure_is_told_rather_than_a_warning(plugin: pytest.Pytester) -> None:
+    plugin.makepyfile(LONG_HOLD + "        pytest.fail('of its own')")
+    result = plugin.runpytest_inprocess("--anylock-debug", "-Werror")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["E *Failed: of its own", "long hold: *"])
 
 
 def test_what_imports_did_fails_the_run_and_no_test(plugin: pytest.Pytester) -> None:

@@ -5,6 +5,8 @@
 >>> with lock:
 ...     lock.locked()
 True
+
+There are no asserts here for pytest to rewrite: PYTEST_DONT_REWRITE.
 """
 
 from __future__ import annotations

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,12 @@ import pytest
 
 from anylock import _adapters
 from anylock.debug._events import listen
-from anylock.debug._findings import findings
+from anylock.debug._findings import (
+    LockWarning,
+    LongHoldWarning,
+    LoopBlockedWarning,
+    findings,
+)
 from anylock.debug._settings import settings
 from anylock.debug._timeouts import TimeoutDumps
 from anylock.debug._totals import Durations, Group, Totals
@@ -21,11 +27,16 @@ from anylock.debug._totals import Durations, Group, Totals
 if TYPE_CHECKING:
     from collections.abc import Generator
 
+    from anylock.debug._findings import Finding, Kind
+
 NAME = "anylock-debug"
 """Of the plugin that does it."""
 
-FATAL = frozenset({"deadlock", "near deadlock", "order"})
-"""The findings that fail a test. The others are warnings."""
+WARNINGS: dict[Kind, type[LockWarning]] = {
+    "blocked loop": LoopBlockedWarning,
+    "long hold": LongHoldWarning,
+}
+"""The findings that do not fail a test -> what they are warned of by."""
 
 MOST = 5
 """How many locks are listed in the end."""
@@ -47,19 +58,19 @@ def start(config: pytest.Config) -> None:
     if config.pluginmanager.has_plugin(NAME):
         return
     totals = Totals()
-    before = _adapters.debugging, settings.hidden
+    before = _adapters.debugging, settings.hidden, settings.warn
     stop = listen(events=totals.note)
 
     def end() -> None:
         stop()
-        _adapters.debugging, settings.hidden = before
+        _adapters.debugging, settings.hidden, settings.warn = before
 
     config.add_cleanup(end)
     _adapters.debugging = True
     settings.hidden = (*settings.hidden, *_HIDDEN)
-    for category in ("LockOrderWarning", "NearDeadlockWarning"):
-        # The test is failed for it: once is enough.
-        config.addinivalue_line("filterwarnings", f"ignore::anylock.debug.{category}")
+    # We warn ourselves: where warnings are errors, tests should not get them amid an
+    # acquire or a release.
+    settings.warn = False
     config.pluginmanager.register(DebugRun(config, totals), NAME)
     config.pluginmanager.register(TimeoutDumps(), f"{NAME}-timeouts")
 
@@ -100,13 +111,13 @@ class DebugRun:
 
     def pytest_collection_finish(self) -> None:
         """Take what was found by imports: no test is to be failed for it."""
-        self._stray += _news()
+        self._stray += _fatal_news()
 
     # First of all: whether it is a worker of xdist that reports afterwards, or pytest.
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         """Sum up, and fail the run for what was found while no test ran."""
-        self._stray += _news()
+        self._stray += _fatal_news()
         for group, total in self._totals.totals().items():
             self._add(group, total.waited)
         output: dict[str, Any] | None = getattr(self._config, "workeroutput", None)
@@ -162,22 +173,31 @@ def _judged(item: pytest.Item, phase: str) -> Generator[None, object, object]:
         result = yield
     except BaseException:
         # It fails for a reason of its own, or is skipped; this is told beside that.
-        item.add_report_section(phase, "anylock", "\n\n".join(_news()))
+        item.add_report_section(phase, "anylock", _text(_news()))
         raise
     news = _news()
-    if news:
-        pytest.fail("\n\n".join(news), pytrace=False)
+    if any(map(_is_fatal, news)):
+        pytest.fail(_text(news), pytrace=False)
+    for finding in news:
+        warnings.warn(finding.message, WARNINGS[finding.kind], stacklevel=2)
     return result
 
 
-def _news() -> list[str]:
-    """Take what was found; what a test took itself, it was not failed for."""
-    news: list[str] = []
-    while findings:
-        finding = findings.popleft()
-        if finding.kind in FATAL:
-            news.append(f"{finding.kind}: {finding.message}")
-    return news
+def _news() -> list[Finding]:
+    """Take what was found; what a test takes by itself is not here any more."""
+    return [findings.popleft() for _ in range(len(findings))]
+
+
+def _fatal_news() -> list[str]:
+    return [_text([each]) for each in _news() if _is_fatal(each)]
+
+
+def _is_fatal(finding: Finding) -> bool:
+    return finding.kind not in WARNINGS
+
+
+def _text(news: list[Finding]) -> str:
+    return "\n\n".join(f"{each.kind}: {each.message}" for each in news)
 
 
 def _by_seconds(each: tuple[Group, Durations]) -> float:

@@ -98,14 +98,15 @@ class Total:
                 self.waits[what] = Durations()
             self.waits[what].add(seconds)
 
-    def merge(self, other: Total) -> None:
-        """Add all of another."""
-        self.acquisitions += other.acquisitions
-        self.holds.merge(other.holds)
-        for what, durations in other.waits.items():
-            if what not in self.waits:
-                self.waits[what] = Durations()
-            self.waits[what].merge(durations)
+    def copy(self) -> Total:
+        """Return one that does not change any more."""
+        copy = Total()
+        copy.acquisitions = self.acquisitions
+        copy.holds.merge(self.holds)
+        for what, waits in self.waits.items():
+            copy.waits[what] = Durations()
+            copy.waits[what].merge(waits)
+        return copy
 
 
 class Totals:
@@ -135,12 +136,8 @@ class Totals:
 
     def totals(self) -> dict[Group, Total]:
         """Return the sums of this moment, which do not change any more."""
-        copies: dict[Group, Total] = {}
-        for group, total in self._totals.copy().items():
-            copies[group] = copy = Total()
-            with _records.mutex:
-                copy.merge(total)
-        return copies
+        with _records.mutex:
+            return {group: total.copy() for group, total in self._totals.items()}
 
     def findings(self) -> dict[str, int]:
         """Return how many findings there were of each kind."""
