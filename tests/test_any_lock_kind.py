@@ -172,8 +172,8 @@ def test_nothing_is_imported_for_those_who_do_not_use_it(
 
 
 def test_anylock_may_be_imported_before_pytest(plugin: pytest.Pytester) -> None:
-    # As by `python -m anylock profile -m pytest`. Where warnings are errors, pytest will
-    # not start if it wants to rewrite a package that is there already.
+    # As by `python -m anylock profile -m pytest`. Where warnings are errors, pytest
+    # does not start if it wants to rewrite a package that is there already.
     plugin.makepyfile("def test_it(): pass")
     program = """
         import anylock, pytest

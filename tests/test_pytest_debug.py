@@ -12,6 +12,7 @@ from anylock import _adapters
 from anylock.debug import _events, settings
 from anylock.debug._testrun import NAME, DebugRun
 from anylock.debug._totals import Totals
+from test_docs import ROOT, blocks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -391,3 +392,25 @@ def test_five_locks_are_listed_those_that_took_longest_first(
 def test_a_worker_that_crashed_has_nothing_to_tell(run: DebugRun) -> None:
     run.pytest_testnodedown(SimpleNamespace())
     assert Told(run).lines[1:] == ["no debug lock was waited for"]
+
+
+def test_the_document_shows_what_happens(plugin: pytest.Pytester) -> None:
+    document = ROOT / "docs" / "pytest.md"
+    bank, _, _ = blocks(document, "python").partition("import pytest\n")
+    file = plugin.makepyfile(test_bank=bank.strip())
+    result = plugin.runpytest_inprocess("--anylock-debug", file)
+    shown = blocks(document, "console").strip().splitlines()[1:]
+    told = [
+        line.replace(f"{plugin.path}/", "").strip("_= ") for line in result.outlines
+    ]
+    first = told.index(shown[0].strip("_= "))
+    assert told[first : first + len(shown)] == [line.strip("_= ") for line in shown]
+
+
+def test_the_tests_in_the_document_pass(plugin: pytest.Pytester) -> None:
+    document = ROOT / "docs" / "pytest.md"
+    plugin.makepyfile(test_it=blocks(document, "python"))
+    plugin.makeconftest(
+        "import pytest\n\n@pytest.fixture\ndef anyio_backend():\n    return 'asyncio'"
+    )
+    plugin.runpytest_inprocess("-Werror").assert_outcomes(passed=9)

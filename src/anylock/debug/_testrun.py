@@ -113,8 +113,6 @@ class DebugRun:
         """Take what was found by imports: no test is to be failed for it."""
         self._stray += _fatal_news()
 
-    # First of all: whether it is a worker of xdist that reports afterwards, or pytest.
-    @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         """Sum up, and fail the run for what was found while no test ran."""
         self._stray += _fatal_news()
