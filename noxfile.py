@@ -41,6 +41,11 @@ os.environ["PATH"] = os.pathsep.join(
     ]
 )
 
+# Itself with every extra, and with every extra but trio.
+EXTRAS = tuple(sorted(PROJECT["optional-dependencies"]))
+EVERYTHING = f".[{','.join(EXTRAS)}]"
+BUT_TRIO = f".[{','.join(extra for extra in EXTRAS if extra != 'trio')}]"
+
 # The version of Python on which it is measured what the tests cover.
 MEASURED = "3.11"
 
@@ -60,9 +65,9 @@ HASTY = PYTHONS[2:]
 WITH_EVERY_MODULE = tuple(
     f"tests/test_{name}.py"
     for name in (
-        *("bench_plots", "bench_rows", "bench_run", "bench_workers"),
-        *("check_family", "check_lock", "demo", "docs", "examples", "soak_run"),
-        *("lockfile_commands", "lockfile_contract"),
+        *("any_lock_kind", "bench_plots", "bench_rows", "bench_run", "bench_workers"),
+        *("check_family", "check_lock", "demo", "docs", "examples", "exporters"),
+        *("lockfile_commands", "lockfile_contract", "soak_run"),
     )
 )
 
@@ -119,7 +124,7 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def typing(session: nox.Session) -> None:
     """Types, by mypy and pyright, in one environment."""
-    session.install("-e", ".[cli,machine,plot,trio]", *group("typing"))
+    session.install("-e", EVERYTHING, *group("typing"))
     run_mypy(session)
     run_pyright(session)
 
@@ -127,14 +132,14 @@ def typing(session: nox.Session) -> None:
 @nox.session(default=False)
 def mypy(session: nox.Session) -> None:
     """Types, by mypy alone (part of `typing`)."""
-    session.install("-e", ".[cli,machine,plot,trio]", *group("typing"))
+    session.install("-e", EVERYTHING, *group("typing"))
     run_mypy(session)
 
 
 @nox.session(default=False)
 def pyright(session: nox.Session) -> None:
     """Types, by pyright alone (part of `typing`)."""
-    session.install("-e", ".[cli,machine,plot,trio]", *group("typing"))
+    session.install("-e", EVERYTHING, *group("typing"))
     run_pyright(session)
 
 
@@ -146,9 +151,8 @@ def tests(session: nox.Session) -> None:
     what they cover: later ones do not run what is there for the earlier. In CI, threads
     switch every microsecond from 3.12 on.
     """
-    extras = ("cli", "machine", "plot", "trio")
-    oldest = floors(*extras) if session.python == PYTHONS[0] else []
-    session.install("-e", f".[{','.join(extras)}]", *group("tests"), *oldest)
+    oldest = floors(*EXTRAS) if session.python == PYTHONS[0] else []
+    session.install("-e", EVERYTHING, *group("tests"), *oldest)
     if session.python == MEASURED:
         session.run("coverage", "erase")
         run_pytest(session, "coverage", "run", "-m", "pytest")
@@ -162,7 +166,7 @@ def tests(session: nox.Session) -> None:
 @nox.session(python=[PYTHONS[0], *PYTHONS[3:]])
 def without_trio(session: nox.Session) -> None:
     """Tests and documents for who has no trio, and never imports it."""
-    session.install("-e", ".[cli,machine,plot]", *group("tests"))
+    session.install("-e", BUT_TRIO, *group("tests"))
     session.run(
         *("python", "-c"),
         "from importlib.util import find_spec; "
@@ -174,7 +178,7 @@ def without_trio(session: nox.Session) -> None:
 @nox.session(default=False)
 def docs(session: nox.Session) -> None:
     """What README.md, docs/ and docstrings show (part of `tests`)."""
-    session.install("-e", ".[cli,machine,plot,trio]", *group("tests"))
+    session.install("-e", EVERYTHING, *group("tests"))
     run_pytest(session, "pytest", "tests/test_docs.py")
 
 
@@ -185,7 +189,7 @@ def build(session: nox.Session) -> None:
     with tempfile.TemporaryDirectory() as dist:
         session.run("python", "-m", "build", "--outdir", dist)
         (wheel,) = Path(dist).glob("*.whl")
-        session.install(f"{wheel}[cli,machine,plot,trio]", *group("tests"))
+        session.install(f"{wheel}{EVERYTHING[1:]}", *group("tests"))
     session.run(
         *("python", "-c"),
         "import anylock, pathlib, sys; here = pathlib.Path(anylock.__file__).parent; "
@@ -199,7 +203,7 @@ def build(session: nox.Session) -> None:
 @nox.session(python=PYTHONS)
 def conformance(session: nox.Session) -> None:
     """CPython's own tests of locks, against ours."""
-    session.install("-e", ".[cli,machine,trio]")
+    session.install("-e", EVERYTHING)
     session.run("python", "-m", "verification.conformance", *session.posargs)
 
 
@@ -234,7 +238,7 @@ def schedules(session: nox.Session) -> None:
 @nox.session
 def soak(session: nox.Session) -> None:
     """Every kind amid faults, for 10 s, or 60 in CI; `--` precedes its own options."""
-    session.install("-e", ".[cli,machine,trio]")
+    session.install("-e", EVERYTHING)
     options = session.posargs or ["--seconds", "60" if CI else "10"]
     session.run("python", "-m", "anylock", "soak", *options)
 
@@ -242,7 +246,7 @@ def soak(session: nox.Session) -> None:
 @nox.session(default=False, python="3.13")
 def mutation(session: nox.Session) -> None:
     """What the tests would not notice, by cosmic-ray: hours, or name a module."""
-    session.install("-e", ".[cli,machine,plot,trio]", *group("tests", "mutation"))
+    session.install("-e", EVERYTHING, *group("tests", "mutation"))
     work = Path(tempfile.gettempdir(), "anylock-mutation")
     session.run(
         *("python", "verification/mutation/run.py", "--work", str(work)),
@@ -253,6 +257,6 @@ def mutation(session: nox.Session) -> None:
 @nox.session
 def benchmarks(session: nox.Session) -> None:
     """The benchmarks beside every peer, in short; `--` precedes its own options."""
-    session.install("-e", ".[cli,machine,plot,trio]", *group("peers"))
+    session.install("-e", EVERYTHING, *group("peers"))
     options = session.posargs or ["--quick"]
     session.run("python", "-m", "anylock", "bench", *options)
