@@ -123,6 +123,15 @@ def test_what_was_quick_is_not_logged(logger: logging.Logger) -> None:
     assert not records(logger)
 
 
+def test_to_wait_for_news_is_not_slow(logger: logging.Logger) -> None:
+    condition = make_condition("thread", name="news", debug=True)
+    stop = to_logging(logger, slow=0)
+    with condition:
+        condition.wait(0.001)
+    stop()
+    assert {each.lock_family for each in records(logger)} == {"RLock"}
+
+
 def test_what_nobody_reads_is_not_made(logger: logging.Logger) -> None:
     logger.setLevel(logging.WARNING)
     stop = to_logging(logger, slow=0)

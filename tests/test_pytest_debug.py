@@ -314,6 +314,22 @@ def test_contended_locks_are_listed(plugin: pytest.Pytester) -> None:
     )
 
 
+def test_to_wait_for_news_is_no_contention(plugin: pytest.Pytester) -> None:
+    plugin.makepyfile(
+        """
+        from anylock import make_condition
+
+        def test_it():
+            condition = make_condition("thread")
+            with condition:
+                assert not condition.wait(0.001)
+        """
+    )
+    result = plugin.runpytest_inprocess("--anylock-debug")
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines(["no debug lock was waited for"])
+
+
 def test_workers_of_xdist_add_up(plugin: pytest.Pytester) -> None:
     plugin.makepyfile(
         test_it=CONTENTION,

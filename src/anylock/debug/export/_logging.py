@@ -29,8 +29,9 @@ def to_logging(
 ) -> Callable[[], None]:
     """Log what debug locks find, and what took long.
 
-    Findings are warnings; a deadlock is an error. What took long is of the level INFO.
-    All have fields of their own, by which formatters and filters tell them apart:
+    Findings are warnings; a deadlock is an error. What took long is of the level INFO;
+    to wait for a condition's notification is none of it, however long. All have fields
+    of their own, by which formatters and filters tell them apart:
 
     - both: `lock_actor`, such as "thread 'MainThread'", and `lock_seconds` if it took
       long;
@@ -62,11 +63,12 @@ def to_logging(
         logger.log(level, "%s: %s", finding.kind, finding.message, extra=fields)
 
     def log_event(event: Event) -> None:
+        lock = event.lock
         if slow is None or event.seconds < slow or event.what not in _TEXTS:
             return
-        if not logger.isEnabledFor(logging.INFO):
+        if lock.family == "Condition" or not logger.isEnabledFor(logging.INFO):
             return
-        lock, actor = event.lock, str(event.actor)
+        actor = str(event.actor)
         fields = {
             "lock_event": event.what,
             "lock_seconds": event.seconds,
