@@ -12,7 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from anylock import debug, make_condition, make_lock, make_rlock, make_rwlock
+from anylock import (
+    ThreadLock,
+    debug,
+    make_condition,
+    make_lock,
+    make_rlock,
+    make_rwlock,
+)
 from anylock.debug import _ways
 from anylock.debug._actors import Actor, here, this_thread
 from backends import Backend, run
@@ -385,3 +392,15 @@ def test_protocols() -> None:
     lock: _protocols.DebugLock = make_lock("thread", debug=True)
     telling: _protocols.Telling = lock
     assert telling.stats().acquisitions == 0
+
+
+def test_all_that_is_made_from_now_on() -> None:
+    before = debug.enable()
+    try:
+        lock: Any = make_lock("thread")
+        assert isinstance(lock.stats(), debug.Stats)
+        assert type(make_lock("thread", debug=False)) is ThreadLock
+        assert debug.enable(False)
+        assert type(make_lock("thread")) is ThreadLock
+    finally:
+        debug.enable(before)

@@ -141,6 +141,41 @@ def test_what_nobody_reads_is_not_made(logger: logging.Logger) -> None:
     assert not records(logger)
 
 
+def test_a_handler_may_use_debug_locks(logger: logging.Logger) -> None:
+    class Guarded(Logged):
+        def emit(self, record: logging.LogRecord) -> None:
+            find_something("long hold")
+            with make():
+                super().emit(record)
+
+    logger.handlers[:] = [Guarded()]
+    stop = to_logging(logger, slow=0)
+    find_something()
+    with make("cache"):
+        pass
+    stop()
+    told = [getattr(each, "lock_event", None) for each in records(logger)]
+    assert told == [None, "got", "released"]
+
+
+def test_a_handler_that_fails_is_not_the_last_one(logger: logging.Logger) -> None:
+    class Failing(Logged):
+        def emit(self, record: logging.LogRecord) -> None:
+            super().emit(record)
+            raise OSError
+
+    logger.handlers[:] = [Failing()]
+    stop = to_logging(logger)
+    with pytest.MonkeyPatch.context() as patch:
+        told: list[Any] = []
+        patch.setattr(sys, "unraisablehook", told.append)
+        find_something()
+        find_something()
+    stop()
+    assert len(records(logger)) == 2
+    assert [each.exc_type for each in told] == [OSError, OSError]
+
+
 def test_a_logger_may_be_known_by_its_name(caplog: pytest.LogCaptureFixture) -> None:
     stop = to_logging()
     find_something()

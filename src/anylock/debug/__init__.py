@@ -19,8 +19,6 @@ from anylock.debug._findings import (
     NearDeadlockWarning,
     findings,
 )
-from anylock.debug._logging import log
-from anylock.debug._metrics import opentelemetry, prometheus
 from anylock.debug._order import edges, forget
 from anylock.debug._records import Record, known
 from anylock.debug._settings import Settings, enable, settings
@@ -53,8 +51,5 @@ __all__ = [
     "known",
     "label",
     "listen",
-    "log",
-    "opentelemetry",
-    "prometheus",
     "settings",
 ]

@@ -12,7 +12,6 @@ import _pytest
 import pluggy
 import pytest
 
-from anylock import _adapters
 from anylock.debug._events import listen
 from anylock.debug._findings import (
     LockWarning,
@@ -20,7 +19,7 @@ from anylock.debug._findings import (
     LoopBlockedWarning,
     findings,
 )
-from anylock.debug._settings import settings
+from anylock.debug._settings import enable, settings
 from anylock.debug._timeouts import TimeoutDumps
 from anylock.debug._totals import Durations, Group, Totals
 
@@ -58,15 +57,16 @@ def start(config: pytest.Config) -> None:
     if config.pluginmanager.has_plugin(NAME):
         return
     totals = Totals()
-    before = _adapters.debugging, settings.hidden, settings.warn
+    before = settings.hidden, settings.warn
+    debugging = enable()
     stop = listen(events=totals.note)
 
     def end() -> None:
         stop()
-        _adapters.debugging, settings.hidden, settings.warn = before
+        settings.hidden, settings.warn = before
+        enable(debugging)
 
     config.add_cleanup(end)
-    _adapters.debugging = True
     settings.hidden = (*settings.hidden, *_HIDDEN)
     # We warn ourselves: where warnings are errors, tests should not get them amid an
     # acquire or a release.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from typing import TYPE_CHECKING
 
 from anylock.debug._events import listen
@@ -24,6 +25,12 @@ _TEXTS = {
 """What happened -> the message of the log record. A wait that begins has none."""
 
 
+class _Busy(threading.local):
+    """Whether this thread is logging what a debug lock told."""
+
+    now = False
+
+
 def to_logging(
     logger: logging.Logger | str = "anylock.debug", *, slow: float | None = None
 ) -> Callable[[], None]:
@@ -41,7 +48,8 @@ def to_logging(
       `lock_kind`, `lock_family`, `lock_site`, `lock_number`, `lock_place`, where in the
       program it was taken, and `lock_label`.
 
-    Log records are written by whoever did it, amid the acquire or release.
+    Log records are written by whoever did it, amid the acquire or release. What the
+    debug locks of a handler tell meanwhile is not logged in turn.
 
     Args:
         logger: The logger, or its name.
@@ -52,15 +60,26 @@ def to_logging(
     """
     if isinstance(logger, str):
         logger = logging.getLogger(logger)
+    busy = _Busy()
+
+    def log(level: int, text: str, *args: object, **fields: object) -> None:
+        busy.now = True
+        try:
+            logger.log(level, text, *args, extra=fields)
+        finally:
+            busy.now = False
 
     def log_finding(finding: Finding) -> None:
-        level = logging.ERROR if finding.kind == "deadlock" else logging.WARNING
-        fields = {
-            "lock_finding": finding.kind,
-            "lock_names": finding.locks,
-            "lock_actor": str(finding.actor),
-        }
-        logger.log(level, "%s: %s", finding.kind, finding.message, extra=fields)
+        if busy.now:
+            return
+        log(
+            logging.ERROR if finding.kind == "deadlock" else logging.WARNING,
+            "%s: %s",
+            *(finding.kind, finding.message),
+            lock_finding=finding.kind,
+            lock_names=finding.locks,
+            lock_actor=str(finding.actor),
+        )
 
     def log_event(event: Event) -> None:
         lock = event.lock
@@ -68,19 +87,23 @@ def to_logging(
             return
         if lock.family == "Condition" or not logger.isEnabledFor(logging.INFO):
             return
+        if busy.now:
+            return
         actor = str(event.actor)
-        fields = {
-            "lock_event": event.what,
-            "lock_seconds": event.seconds,
-            "lock_actor": actor,
-            "lock_name": lock.name,
-            "lock_kind": lock.kind,
-            "lock_family": lock.family,
-            "lock_site": str(lock.site),
-            "lock_number": lock.number,
-            "lock_place": Stack(event.stack).place,
-            "lock_label": event.label,
-        }
-        logger.info(_TEXTS[event.what], actor, event.seconds, lock, extra=fields)
+        log(
+            logging.INFO,
+            _TEXTS[event.what],
+            *(actor, event.seconds, lock),
+            lock_event=event.what,
+            lock_seconds=event.seconds,
+            lock_actor=actor,
+            lock_name=lock.name,
+            lock_kind=lock.kind,
+            lock_family=lock.family,
+            lock_site=str(lock.site),
+            lock_number=lock.number,
+            lock_place=Stack(event.stack).place,
+            lock_label=event.label,
+        )
 
     return listen(None if slow is None else log_event, log_finding)
