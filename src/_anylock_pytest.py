@@ -14,8 +14,11 @@ import pytest
 
 TYPE_CHECKING = False  # to import typing is for those who need it
 if TYPE_CHECKING:
+    from typing import Any
+
     from anylock import LockKind
 
+_NAME = "any_lock_kind"
 _WITH_A_LOOP = {"anyio_backend", "anyio_backend_name", "anyio_backend_options"}
 """Fixtures of anyio by which a test that is no coroutine asks for an event loop."""
 
@@ -70,7 +73,8 @@ def any_lock_kind(request: pytest.FixtureRequest) -> LockKind:
     if not hasattr(request, "param"):
         pytest.fail(
             "any_lock_kind has to be an argument of the test, or of a fixture that "
-            "is one: it cannot be asked for while the test runs",
+            "is one: it cannot be asked for while the test runs, or by the fixtures of "
+            "a unittest.TestCase, as these run once",
             pytrace=False,
         )
     kind: LockKind = request.param
@@ -79,18 +83,33 @@ def any_lock_kind(request: pytest.FixtureRequest) -> LockKind:
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run a test that takes `any_lock_kind` once for each kind."""
-    if "any_lock_kind" not in metafunc.fixturenames:
+    if _NAME not in metafunc.fixturenames or not _is_ours(metafunc):
         return
     for mark in metafunc.definition.iter_markers("parametrize"):
         names = mark.args[0] if mark.args else mark.kwargs["argnames"]
         if isinstance(names, str):
             names = [name.strip() for name in names.split(",")]
-        if "any_lock_kind" in names:
+        if _NAME in names:
             return
     kinds: list[str] = metafunc.config.getini("anylock_kinds")
-    has_loop = iscoroutinefunction(metafunc.function) or not (
-        _WITH_A_LOOP.isdisjoint(metafunc.fixturenames)
-    )
-    if not has_loop:
+    test = metafunc.function
+    # Of a test of hypothesis, what it calls for each example.
+    test = getattr(getattr(test, "hypothesis", None), "inner_test", test)
+    if not iscoroutinefunction(test) and _WITH_A_LOOP.isdisjoint(metafunc.fixturenames):
         kinds = [kind for kind in kinds if kind != "async"]
-    metafunc.parametrize("any_lock_kind", kinds, indirect=True)
+    metafunc.parametrize(_NAME, kinds, indirect=True)
+
+
+def _is_ours(metafunc: pytest.Metafunc) -> bool:
+    """Whether it is our fixture that the test takes, at last, and not one in its place.
+
+    Only pytest knows that, and does not tell it to plugins. Where it has no such table
+    any more, the fixture is ours.
+    """
+    table: Any = getattr(metafunc, "_arg2fixturedefs", {})
+    for fixture in reversed(table.get(_NAME, ())):
+        if fixture.func.__module__ == __name__:
+            return True
+        if _NAME not in fixture.argnames:
+            return False
+    return True

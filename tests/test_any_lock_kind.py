@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import sys
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
+from _anylock_pytest import _is_ours
 from backends import BACKENDS, missing
 
 pytest_plugins = ["plugin_fixtures"]
@@ -148,6 +151,72 @@ def test_it_cannot_be_asked_for_by_name(plugin: pytest.Pytester) -> None:
     result = plugin.runpytest_inprocess()
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(["any_lock_kind has to be an argument of the test*"])
+
+
+@pytest.mark.parametrize(
+    ("decorator", "argument", "passed"),
+    [
+        ("@pytest.fixture", "", 1),
+        ("@pytest.fixture(params=[0])", "request", 1),
+        ("@pytest.fixture", "any_lock_kind", 2),
+    ],
+)
+def test_who_has_a_fixture_of_that_name_keeps_it(
+    decorator: str, argument: str, passed: int, plugin: pytest.Pytester
+) -> None:
+    plugin.makepyfile(
+        f"""
+        import pytest
+
+        {decorator}
+        def any_lock_kind({argument}):
+            return "mine"
+
+        def test_it(any_lock_kind):
+            assert any_lock_kind == "mine"
+        """
+    )
+    plugin.runpytest_inprocess().assert_outcomes(passed=passed)
+
+
+def test_a_pytest_that_does_not_tell_whose_fixture_it_is() -> None:
+    metafunc: Any = SimpleNamespace()
+    assert _is_ours(metafunc)
+
+
+def test_coroutines_that_hypothesis_calls(plugin: pytest.Pytester) -> None:
+    plugin.makepyfile(
+        """
+        from hypothesis import given
+        from hypothesis.strategies import integers
+
+        @given(x=integers())
+        async def test_it(any_lock_kind, x):
+            pass
+        """
+    )
+    assert collected(plugin) == [{"async"}, {"process"}, {"thread"}]
+
+
+def test_tests_of_unittest_run_once(plugin: pytest.Pytester) -> None:
+    plugin.makepyfile(
+        """
+        import unittest
+
+        import pytest
+
+        class Test(unittest.TestCase):
+            @pytest.fixture(autouse=True)
+            def lock(self, any_lock_kind):
+                pass
+
+            def test_it(self):
+                pass
+        """
+    )
+    result = plugin.runpytest_inprocess()
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(["any_lock_kind has to be *unittest.TestCase*"])
 
 
 def test_others_are_left_alone(plugin: pytest.Pytester) -> None:
