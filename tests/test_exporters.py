@@ -270,7 +270,10 @@ def test_a_registry_takes_it_once() -> None:
     with pytest.raises(ValueError, match="Duplicated timeseries"):
         to_prometheus(exposed.registry)
     stop()
-    to_prometheus(exposed.registry)()
+    again = to_prometheus(exposed.registry)
+    stop()
+    assert list(exposed.registry.collect())
+    again()
 
 
 def test_places_that_are_two_to_us_are_one_to_others() -> None:

@@ -69,6 +69,21 @@ def test_pytest_timeout_by_a_thread(plugin: pytest.Pytester) -> None:
     result.stderr.fnmatch_lines(HELD)
 
 
+def test_a_traceback_shows_nothing_of_the_plugin(plugin: pytest.Pytester) -> None:
+    # As where an event loop waits, not a test: no frame of a test is there to begin at.
+    plugin.makeconftest(
+        """
+        def pytest_pyfunc_call():
+            raise OSError("no test is here")
+        """
+    )
+    plugin.makepyfile("def test_it(): pass")
+    result = plugin.runpytest_inprocess("--anylock-debug")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["E *no test is here*"])
+    result.stdout.no_fnmatch_line("*_testrun*")
+
+
 def test_without_pytest_timeout(plugin: pytest.Pytester) -> None:
     plugin.makepyfile("def test_it(): pass")
     result = plugin.runpytest_subprocess(

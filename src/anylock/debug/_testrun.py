@@ -8,8 +8,6 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import _pytest
-import pluggy
 import pytest
 
 from anylock.debug._events import listen
@@ -40,12 +38,8 @@ WARNINGS: dict[Kind, type[LockWarning]] = {
 MOST = 5
 """How many locks are listed in the end."""
 
-_HIDDEN = (
-    *(str(Path(str(each.__file__)).parent) + os.sep for each in (_pytest, pluggy)),
-    *(str(each.__file__) for each in [sys.modules.get("pytest_timeout")] if each),
-    "<frozen ",  # imports
-)
-"""What is between pytest and a test is not shown in stacks."""
+_BETWEEN = ("_pytest", "execnet", "pluggy", "pytest", "pytest_timeout", "xdist")
+"""Modules between whoever starts pytest and a test: not shown in stacks."""
 
 
 def start(config: pytest.Config) -> None:
@@ -67,12 +61,22 @@ def start(config: pytest.Config) -> None:
         enable(debugging)
 
     config.add_cleanup(end)
-    settings.hidden = (*settings.hidden, *_HIDDEN)
+    settings.hidden = (*settings.hidden, *_hidden())
     # We warn ourselves: where warnings are errors, tests should not get them amid an
     # acquire or a release.
     settings.warn = False
     config.pluginmanager.register(DebugRun(config, totals), NAME)
     config.pluginmanager.register(TimeoutDumps(), f"{NAME}-timeouts")
+
+
+def _hidden() -> list[str]:
+    hidden = ["<frozen "]  # imports
+    for name in _BETWEEN:
+        if name in sys.modules:
+            file = Path(str(sys.modules[name].__file__))
+            is_package = file.name == "__init__.py"
+            hidden.append(str(file.parent) + os.sep if is_package else str(file))
+    return hidden
 
 
 class DebugRun:
@@ -95,11 +99,13 @@ class DebugRun:
         self, item: pytest.Item
     ) -> Generator[None, object, object]:
         """Fail a test for what its fixtures did."""
+        __tracebackhide__ = True
         return (yield from _judged(item, "setup"))
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, object, object]:
         """Fail a test for what it did."""
+        __tracebackhide__ = True
         return (yield from _judged(item, "call"))
 
     @pytest.hookimpl(wrapper=True)
@@ -107,6 +113,7 @@ class DebugRun:
         self, item: pytest.Item
     ) -> Generator[None, object, object]:
         """Fail a test for what its fixtures did in the end."""
+        __tracebackhide__ = True
         return (yield from _judged(item, "teardown"))
 
     def pytest_collection_finish(self) -> None:
@@ -173,6 +180,7 @@ def _judged(item: pytest.Item, phase: str) -> Generator[None, object, object]:
     except BaseException:
         # It fails for a reason of its own, or is skipped; this is told beside that.
         item.add_report_section(phase, "anylock", _text(_news()))
+        __tracebackhide__ = True  # it is not about us
         raise
     news = _news()
     if any(map(_is_fatal, news)):

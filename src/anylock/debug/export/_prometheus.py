@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from itertools import accumulate
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -67,7 +68,8 @@ def to_prometheus(registry: CollectorRegistry | None = None) -> Callable[[], Non
 
     def stop() -> None:
         stop_listening()
-        chosen.unregister(collector)
+        with suppress(KeyError):  # it was ended before
+            chosen.unregister(collector)
 
     return stop
 
