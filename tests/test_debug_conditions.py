@@ -9,6 +9,7 @@ import anyio
 import pytest
 
 from anylock import debug, make_condition, make_lock, make_rlock
+from anylock.debug import _around, _ways
 from backends import Backend, run
 from debugged import (
     all_joined,
@@ -172,3 +173,31 @@ def test_who_was_notified_is_not_refused(news: Any, *, warns: bool) -> None:
         other.release()
     assert not raised
     assert not lock.locked()
+
+
+@pytest.mark.parametrize("make", [make_lock, make_rlock])
+def test_a_handler_that_raises_before_the_lock_is_given_up(
+    make: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Then it is still held, for the end of the `with` to release."""
+    lock = make("thread", debug=True)
+    condition = condition_of("thread", lock)
+
+    def interrupt(_: object) -> None:
+        raise KeyboardInterrupt
+
+    with condition:
+        with monkeypatch.context() as patch:
+            for module in _around, _ways:
+                patch.setattr(module, "let_go", interrupt)
+            with pytest.raises(KeyboardInterrupt):
+                condition.wait(0.001)
+        assert lock.locked()
+    assert not lock.locked()
+
+
+def test_a_condition_with_a_lock_that_tells_nothing() -> None:
+    condition = condition_of("thread", make_lock("thread", debug=False))
+    with condition:
+        assert not condition.wait(0.001)
+        assert condition.locked()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from itertools import starmap
 from types import BuiltinMethodType
 from typing import TYPE_CHECKING, Any
 
@@ -180,6 +181,19 @@ class DebugThreadCondition(DebugNotices, ThreadCondition):
     ) -> None:
         super().__init__(DebugThreadRLock(name) if lock is None else lock, name)
         self._record = self._new_record()
+
+    def _give_up(self, given: list[object]) -> None:
+        lock: Any = self._lock
+        if not isinstance(lock, DebugThreadLocking):
+            super()._give_up(given)
+            return
+        # A handler that raises amid its own release would leave it unknown whether
+        # that was given up. So it is noted first, and the lock inside is released.
+        let_go_wholly(lock.record)
+        plain = lock._plain  # noqa: SLF001 - ours
+        given.extend(starmap(plain.release, ((),)))
+        while lock.reentrant and plain._held_by_thread():  # noqa: SLF001
+            given.extend(starmap(plain.release, ((),)))
 
     def wait(self, timeout: float | None = None) -> bool:
         """Give the lock up, block this thread until notified, and take it again."""
