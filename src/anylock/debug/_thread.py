@@ -190,7 +190,7 @@ class DebugThreadCondition(DebugNotices, ThreadCondition):
         # A handler that raises amid its own release would leave it unknown whether
         # that was given up. So it is noted first, and the lock inside is released.
         let_go_wholly(lock.record)
-        plain = lock._plain  # noqa: SLF001 - ours
+        plain: Any = lock._plain  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - ours
         given.extend(starmap(plain.release, ((),)))
         while lock.reentrant and plain._held_by_thread():  # noqa: SLF001
             given.extend(starmap(plain.release, ((),)))
