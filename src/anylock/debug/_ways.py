@@ -74,7 +74,7 @@ def enter(  # noqa: C901, PLR0912, PLR0913, PLR0915 - a call more is a tenth of 
         hold = record.holder
         if hold is not None and hold.actor is me:
             return _enter_again(hold, acquire, arguments, undo)
-    frame = get_frame(2)
+    frame = get_frame(1).f_back  # None, in a thread that begins with that in C
     if waits and me.holds and record.owned and not limited:
         learn(record, me, capture(settings.depth, frame), again=again)
     # What a signal handler may interrupt is noted from C code, as everywhere here.
