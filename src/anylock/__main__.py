@@ -10,6 +10,7 @@ from anylock import __version__
 from anylock._bench.command import add_bench
 from anylock._demo.command import add_demo
 from anylock._machine.command import add_locks, add_run
+from anylock._profile.command import add_profile, run_profile
 from anylock._soak.command import add_soak
 
 if TYPE_CHECKING:
@@ -34,14 +35,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     add_bench(commands)
     add_demo(commands)
     add_locks(commands)
+    add_profile(commands)
     add_run(commands)
     add_soak(commands)
     try:
         options = parser.parse_args(arguments)
         run: Callable[[argparse.Namespace], int] = options.run
-        return run(options)
+        if run is not run_profile:
+            return run(options)
     except KeyboardInterrupt:
         return INTERRUPTED
+    # It is somebody else's program that Ctrl-C ends, and that says how.
+    return run(options)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,219 @@
+"""Stand-ins for the locks of `threading`: they do the same, and tell of it."""
+
+from __future__ import annotations
+
+import threading
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from anylock._profile.ledger import record_at
+from anylock._profile.origin import origin
+from anylock._profile.standin import Derived, StandIn, get_frame
+from anylock.debug._notices import await_notice
+from anylock.debug._ways import enter, leave, let_go, put_back
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+    from anylock.debug import Record, Site
+
+_lock: Any = threading.Lock
+_rlock: Any = threading.RLock
+
+_FOREVER = (True, -1)
+
+
+class _Around(StandIn):
+    """A stand-in for what cannot be the base of a class."""
+
+    __slots__ = ("__weakref__", "_plain", "_record")
+
+    if TYPE_CHECKING:
+        _plain: Any
+        _record: Record
+
+    kind = "thread"
+
+    def __new__(cls, *arguments: Any) -> Any:
+        """Make one, or the real thing for the standard library."""
+        site = origin(get_frame(1), always="real" not in vars(cls))
+        # With arguments it is an error, which the real one shall raise.
+        return cls.real(*arguments) if site is None or arguments else cls.at(site)
+
+    @classmethod
+    def at(cls, site: Site) -> Self:
+        """Make one that counts as made there."""
+        made = super().__new__(cls)
+        made._plain = cls.real()
+        reentrant = cls.family == "RLock"
+        made._record = record = record_at(
+            site, "thread", cls.family, bool, reentrant=reentrant
+        )
+        # Before Python 3.14 a re-entrant one does not say itself whether it is locked.
+        record.busy = record.holds.__len__ if reentrant else made._plain.locked
+        return made
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._plain, name)
+
+    def __repr__(self) -> str:
+        return repr(self._plain)
+
+    def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:  # noqa: FBT001, FBT002 - threading's signature
+        plain = self._plain
+        if blocking is True and timeout == -1:
+            return enter(
+                self._record,
+                plain.acquire,
+                _FOREVER,
+                plain.release,
+                attempt=plain.acquire,
+            )
+        # Whatever is odd about the arguments, the real one shall say so.
+        return enter(
+            self._record,
+            plain.acquire,
+            (blocking, timeout),
+            plain.release,
+            waits=bool(blocking),
+            limited=timeout != -1,
+        )
+
+    def __enter__(self) -> bool:
+        plain = self._plain
+        return enter(
+            self._record, plain.acquire, _FOREVER, plain.release, attempt=plain.acquire
+        )
+
+    def release(self) -> None:
+        leave(self._record, self._plain.release)
+
+    def __exit__(self, *exc_info: object) -> None:
+        leave(self._record, self._plain.release)
+
+    def _at_fork_reinit(self) -> None:
+        self._plain._at_fork_reinit()  # noqa: SLF001 - as the standard library calls it
+        for hold in self._record.holds.copy():
+            hold.actor.holds.pop(hold, None)
+        self._record.holds.clear()
+
+
+class Lock(_Around):
+    """A stand-in for `threading.Lock`."""
+
+    __slots__ = ()
+    __module__ = "threading"
+
+    real = _lock
+    real_type = type(_lock())
+    family = "Lock"
+
+    def acquire_lock(self, blocking: bool = True, timeout: float = -1) -> bool:  # noqa: FBT001, FBT002 - threading's signature
+        return self.acquire(blocking, timeout)
+
+    def release_lock(self) -> None:
+        self.release()
+
+
+class RLock(_Around):
+    """A stand-in for `threading.RLock`."""
+
+    __slots__ = ()
+    __module__ = "threading"
+
+    real = _rlock
+    real_type = type(_rlock())
+    family = "RLock"
+
+    # What a condition asks for.
+
+    def _release_save(self) -> Any:
+        hold = let_go(self._record)
+        try:
+            return self._plain._release_save()  # noqa: SLF001 - as above
+        except RuntimeError:
+            put_back(self._record, [hold] if hold else [])
+            raise
+
+    def _acquire_restore(self, state: Any) -> None:
+        plain = self._plain
+        restore = plain._acquire_restore  # noqa: SLF001 - as above
+        enter(self._record, restore, (state,), plain.release, depth=state[0])
+
+
+class Condition(Derived, threading.Condition):
+    """A stand-in for `threading.Condition`."""
+
+    __module__ = "threading"
+
+    real = threading.Condition
+    real_type = threading.Condition
+    kind = "thread"
+    family = "Condition"
+    shared = True
+    owned = False
+
+    def __init__(self, lock: Any = None) -> None:
+        super().__init__(RLock.at(self._anylock.site) if lock is None else lock)
+
+    def wait(self, timeout: float | None = None) -> bool:
+        wait = partial(super().wait, timeout)
+        return await_notice(self._anylock, wait, limited=timeout is not None)
+
+
+class _Permits(Derived):
+    """What both sorts of semaphores do."""
+
+    kind = "thread"
+    shared = True
+    owned = False
+
+    if TYPE_CHECKING:
+        _value: int
+
+    def busy(self) -> object:
+        return not self._value
+
+    def acquire(self, blocking: bool = True, timeout: float | None = None) -> bool:  # noqa: FBT001, FBT002 - threading's signature
+        inside: Any = super()
+        acquire, release = inside.acquire, inside.release
+        if blocking and timeout is None:
+            return enter(self._anylock, acquire, (True, None), release, attempt=acquire)
+        return enter(
+            self._anylock,
+            acquire,
+            (blocking, timeout),
+            release,
+            waits=bool(blocking),
+            limited=True,
+        )
+
+    # As the real one has it: what a derived class makes of acquire is not asked.
+    __enter__ = acquire
+
+    def release(self, n: int = 1) -> None:
+        inside: Any = super()
+        leave(self._anylock, inside.release, n, permits=n)
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.release()
+
+
+class Semaphore(_Permits, threading.Semaphore):
+    """A stand-in for `threading.Semaphore`."""
+
+    __module__ = "threading"
+
+    real = threading.Semaphore
+    real_type = threading.Semaphore
+    family = "Semaphore"
+
+
+class BoundedSemaphore(_Permits, threading.BoundedSemaphore):
+    """A stand-in for `threading.BoundedSemaphore`."""
+
+    __module__ = "threading"
+
+    real = threading.BoundedSemaphore
+    real_type = threading.BoundedSemaphore
+    family = "BoundedSemaphore"
