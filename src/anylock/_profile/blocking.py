@@ -38,8 +38,8 @@ class Blocking:
     holder: int
     seconds: float = 0.0
     waits: int = 0
-    waiters: dict[str, None] = field(default_factory=dict)
-    holders: dict[str, None] = field(default_factory=dict)
+    waiters: dict[str, None] = field(default_factory=dict[str, None])
+    holders: dict[str, None] = field(default_factory=dict[str, None])
 
 
 def who_blocks_whom(spans: Iterable[Span], stacks: StackTable) -> list[Blocking]:

@@ -17,14 +17,14 @@ FAILED = 2
 EVENTS = 100_000
 
 _DESCRIPTION = """\
-Run a program, unchanged, and tell which of its locks were waited for and held, for how
-long, who kept whom waiting, and which were taken in opposite orders. The locks are those
-that it and its libraries make by threading, asyncio, multiprocessing and anylock.
+Run a program, unchanged, and tell which of its locks were waited for and held, how
+long, who kept whom waiting, and which were taken in opposite orders. The locks are
+those that it and its libraries make by threading, asyncio, multiprocessing and anylock.
 """
 
 _STATUS = """\
-The table goes to stderr when the program has ended; its arguments, stdin, stdout, Ctrl-C
-and exit status are its own. Exit status 2 if it could not be run.
+The tables go to stderr when the program has ended; its arguments, stdin, stdout, Ctrl-C
+and exit status are its own. Exit status: the program's, or 2 if it could not be run.
 """
 
 
@@ -84,12 +84,7 @@ def run_profile(options: argparse.Namespace) -> int:
         complain(["which program? SCRIPT.py, or -m MODULE"])
         return FAILED
     if find_spec("rich") is None and not (options.output or options.json):
-        complain(
-            [
-                "needs rich for its table: pip install 'anylock[cli]' "
-                "(or choose -o or --json)"
-            ]
-        )
+        complain(["needs rich for its tables: pip install 'anylock[cli]'; or use -o"])
         return FAILED
     # Only now: --help does not need it.
     from anylock._profile.profile import run  # noqa: PLC0415

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from anylock._profile.report import Lock, Report
 
 _MOST_ROWS = 15
+_NUMBERS = ("Made", "Acquired", "Waits", "Waited", "Longest", "Held", "Longest")
 
 
 def show(report: Report, console: Console | None = None) -> None:
@@ -36,14 +37,14 @@ def show(report: Report, console: Console | None = None) -> None:
         screen.print(_of_blocked(report))
     for found in report.found:
         screen.print(Text(f"{found.kind}:", "bold red"))
-        screen.print(Text(found.message))
+        screen.print(Text(found.message), soft_wrap=True)
 
 
 def _heading(report: Report) -> Text:
     number = sum(each.locks for each in report.locks)
     text = Text(
-        f"{number:,} locks from {len(report.locks):,} places in {report.seconds:.2f} s, "
-        f"{report.events:,} events",
+        f"{number:,} locks from {len(report.locks):,} places, {report.events:,} events "
+        f"in {report.seconds:.2f} s",
         "bold",
     )
     if report.dropped:
@@ -58,15 +59,7 @@ def _of_locks(locks: Sequence[Lock]) -> Table:
     table = Table(title="Locks, by how long they were waited for", title_justify="left")
     table.add_column("Lock", overflow="fold")
     table.add_column("Kind")
-    for heading in (
-        "Made",
-        "Acquired",
-        "Waits",
-        "Waited",
-        "Longest",
-        "Held",
-        "Longest",
-    ):
+    for heading in _NUMBERS:
         table.add_column(heading, justify="right")
     for lock in locks[:_MOST_ROWS]:
         table.add_row(

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 _STANDARD = tuple(
     {sysconfig.get_path(each) + os.sep for each in ("stdlib", "platstdlib")}
 )
-_INSTALLED = ("site-packages", "dist-packages")
+_NOT_STANDARD = ("site-packages", "dist-packages", f"test{os.sep}")
+"""Below it: what is installed; and CPython's tests, which we have to pass."""
 
 _TRANSPARENT = (
     os.path.dirname(__file__) + os.sep,  # noqa: PTH120 - a prefix
@@ -81,7 +82,7 @@ def is_standard(file: str) -> bool:
         known = file.startswith("<frozen ")
         for folder in _STANDARD:
             rest = file.removeprefix(folder)
-            known |= rest != file and not rest.startswith(_INSTALLED)
+            known |= rest != file and not rest.startswith(_NOT_STANDARD)
         _standard[file] = known
     return known
 

@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 from anylock._profile.standin import Derived
 from anylock.debug._notices import await_notice
-from anylock.debug._ways import enter, leave
+from anylock.debug._ways import REFUSED, enter, note_release, put_back, released
 
 if TYPE_CHECKING:
     from multiprocessing.context import BaseContext
+
+    from anylock.debug._records import Hold
 
 _FOREVER = (True, None)
 
@@ -76,14 +78,34 @@ class _Process(_Sent):
             limited=True,
         )
 
+    # Written out: see `leave`.
+
     def release(self) -> None:
-        leave(self._anylock, self._semlock.release)
+        holds: list[Hold] = []
+        try:
+            note_release(self._anylock, holds)
+        finally:
+            try:
+                self._semlock.release()
+            except REFUSED:
+                put_back(self._anylock, holds)
+                raise
+        released(self._anylock, holds)
 
     # As the real one has it: what a derived class makes of acquire is not asked.
     __enter__ = acquire
 
     def __exit__(self, *exc_info: object) -> None:
-        leave(self._anylock, self._semlock.release)
+        holds: list[Hold] = []
+        try:
+            note_release(self._anylock, holds)
+        finally:
+            try:
+                self._semlock.release()
+            except REFUSED:
+                put_back(self._anylock, holds)
+                raise
+        released(self._anylock, holds)
 
 
 class Lock(_Process, synchronize.Lock):

@@ -75,7 +75,7 @@ def check(path: str) -> None:
 
 def _compiled(file: str) -> CodeType:
     with io.open_code(file) as opened:
-        code = pkgutil.read_code(opened)  # type: ignore[attr-defined]
+        code: CodeType | None = pkgutil.read_code(opened)
     if code is None:
         with io.open_code(file) as opened:
             code = compile(opened.read(), file, "exec", dont_inherit=True)
@@ -110,7 +110,7 @@ def _before_others(*folders: str) -> None:
 def _as_main(name: str, *, alter_argv: bool = True) -> None:
     # What `python -m` itself calls. There is nothing public that leaves the module in
     # its place afterwards, for threads that are still running, and for pickle.
-    runpy._run_module_as_main(name, alter_argv)  # type: ignore[attr-defined]  # noqa: SLF001  # pyright: ignore
+    runpy._run_module_as_main(name, alter_argv)  # type: ignore[attr-defined]  # noqa: SLF001  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType]
 
 
 def hide_ourselves() -> None:

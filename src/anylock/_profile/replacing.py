@@ -6,15 +6,17 @@ import asyncio
 import asyncio.locks
 import multiprocessing
 import multiprocessing.context
-import sys
 import threading
 from typing import TYPE_CHECKING, Any
 
 from anylock import _adapters
 from anylock._profile import origin, tasks, threads
+from anylock._profile.standin import get_frame
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+_default: Any = multiprocessing.context._default_context  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - what the package has methods of
 
 _OF_TASKS = ("BoundedSemaphore", "Condition", "Lock", "Semaphore")
 _OF_THREADS = (*_OF_TASKS, "RLock")
@@ -43,11 +45,7 @@ def replace() -> Callable[[], None]:
         # for the locks that the standard library has sent to other processes.
         put(multiprocessing.context.BaseContext, name, _method(name))
         # The functions of the package are methods of the default context.
-        put(
-            multiprocessing,
-            name,
-            getattr(multiprocessing.context._default_context, name),
-        )
+        put(multiprocessing, name, getattr(_default, name))
     for name in _OF_TASKS:
         for module in (asyncio, asyncio.locks):
             put(module, name, getattr(tasks, name))
@@ -61,10 +59,10 @@ def _method(name: str) -> Any:
     real: Any = getattr(multiprocessing.context.BaseContext, name)
 
     def make(self: Any, *arguments: Any, **options: Any) -> Any:
-        if origin.origin(sys._getframe(1)) is None:
+        if origin.origin(get_frame(1)) is None:
             return real(self, *arguments, **options)
         # Only now: it takes much that the program may not need.
-        from anylock._profile import processes
+        from anylock._profile import processes  # noqa: PLC0415
 
         standin: Any = getattr(processes, name)
         return standin(*arguments, **options, ctx=self.get_context())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from anylock import debug
@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
     from anylock._profile.ledger import Key, Tally
     from anylock._profile.recording import Recording
-    from anylock.debug import Actor, Edge
+    from anylock.debug import Actor
+    from anylock.debug._order import Edge
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,7 @@ class Report:
     actors: list[str]
     spans: list[tuple[Any, ...]]
     """Actor, lock, its number, what, start, end, stack, outcome, label."""
-    stacks: list[list[Frame]] = field(default_factory=list)
+    stacks: list[list[Frame]]
     version: int = 1
 
     def as_dict(self) -> dict[str, Any]:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from anylock.debug import Record, Site
 
-get_frame = sys._getframe  # noqa: SLF001 - public in all but name
+get_frame = sys._getframe  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - public in all but name
 
 
 class StandIn(metaclass=ABCMeta):
@@ -32,12 +32,19 @@ class StandIn(metaclass=ABCMeta):
 
     real: ClassVar[Any]
     """What makes the real one; each stand-in has its own, what derives from it none."""
-    real_type: ClassVar[type]
+    real_type: ClassVar[Any]
     """Of what type that is."""
     kind: ClassVar[str]
     """Of lock, as anylock has it."""
     family: ClassVar[str]
     """Likewise."""
+
+    if TYPE_CHECKING:
+        _anylock: Record  # a name that no class of the program is likely to have
+
+    def __del__(self) -> None:
+        # Somebody may have held it, and would seem to hold it for ever.
+        forget_holds(self._anylock)
 
     @classmethod
     def __subclasshook__(cls, other: type) -> Any:
@@ -55,9 +62,6 @@ class Derived(StandIn):
     shared: ClassVar[bool] = False
     reentrant: ClassVar[bool] = False
     owned: ClassVar[bool] = True
-
-    _anylock: Record
-    # Not a name that a class of the program is likely to have.
 
     def __new__(cls, *arguments: Any, **options: Any) -> Any:
         """Make one, or the real thing for the standard library."""
@@ -84,6 +88,13 @@ class Derived(StandIn):
     def busy(self) -> object:
         """Say whether who comes has to wait."""
         return False
+
+
+def forget_holds(record: Record) -> None:
+    """Note that nobody holds a lock, whoever did before."""
+    for hold in record.holds.copy():
+        hold.actor.holds.pop(hold, None)
+        record.holds.pop(hold, None)
 
 
 def _is_busy(made: weakref.ref[Any], busy: Callable[[Any], object]) -> object:

@@ -5,15 +5,26 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any, Literal
 
+from anylock._profile.leaving import leave
 from anylock._profile.standin import Derived
 from anylock.debug._notices import await_notice_in_task
-from anylock.debug._ways import enter_in_task, leave
+from anylock.debug._ways import enter_in_task
 
 
-class _Async(Derived):
-    """What all but conditions do."""
+class _OfTasks(Derived):
+    """What all of them do."""
 
     kind = "async"
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Nobody sends them anywhere, but they can be copied.
+        state = vars(self).copy()
+        del state["_anylock"]
+        return state
+
+
+class _Async(_OfTasks):
+    """What all but conditions do."""
 
     if TYPE_CHECKING:
 
@@ -66,14 +77,13 @@ class BoundedSemaphore(_Async, asyncio.BoundedSemaphore):
     owned = False
 
 
-class Condition(Derived, asyncio.Condition):
+class Condition(_OfTasks, asyncio.Condition):
     """A stand-in for `asyncio.Condition`."""
 
     __module__ = "asyncio.locks"
 
     real = asyncio.Condition
     real_type = asyncio.Condition
-    kind = "async"
     family = "Condition"
     shared = True
     owned = False

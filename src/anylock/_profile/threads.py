@@ -6,19 +6,30 @@ import threading
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from anylock._profile.leaving import leave
 from anylock._profile.ledger import record_at
 from anylock._profile.origin import origin
-from anylock._profile.standin import Derived, StandIn, get_frame
+from anylock._profile.standin import Derived, StandIn, forget_holds, get_frame
 from anylock.debug._notices import await_notice
-from anylock.debug._ways import enter, leave, let_go, put_back
+from anylock.debug._ways import (
+    REFUSED,
+    enter,
+    let_go,
+    note_release,
+    put_back,
+    released,
+)
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
     from anylock.debug import Record, Site
+    from anylock.debug._records import Hold
 
 _lock: Any = threading.Lock
 _rlock: Any = threading.RLock
+_lock_type: Any = _lock().__class__
+_rlock_type: Any = _rlock().__class__
 
 _FOREVER = (True, -1)
 
@@ -26,19 +37,26 @@ _FOREVER = (True, -1)
 class _Around(StandIn):
     """A stand-in for what cannot be the base of a class."""
 
-    __slots__ = ("__weakref__", "_plain", "_record")
+    __slots__ = ("__weakref__", "_anylock", "_plain")
 
     if TYPE_CHECKING:
         _plain: Any
-        _record: Record
+        _anylock: Record
 
     kind = "thread"
 
-    def __new__(cls, *arguments: Any) -> Any:
+    def __new__(cls, *arguments: Any, **options: Any) -> Any:
         """Make one, or the real thing for the standard library."""
-        site = origin(get_frame(1), always="real" not in vars(cls))
-        # With arguments it is an error, which the real one shall raise.
-        return cls.real(*arguments) if site is None or arguments else cls.at(site)
+        site = origin(get_frame(1))
+        if site is None or arguments or options:
+            return cls.real(*arguments, **options)  # which may be an error of its own
+        return cls.at(site)
+
+    def __init_subclass__(cls) -> None:
+        """Refuse to be a base, as the real one does."""
+        if "real" not in vars(cls):
+            message = f"'{cls.family}' of threading is not an acceptable base type"
+            raise TypeError(message)
 
     @classmethod
     def at(cls, site: Site) -> Self:
@@ -46,7 +64,7 @@ class _Around(StandIn):
         made = super().__new__(cls)
         made._plain = cls.real()
         reentrant = cls.family == "RLock"
-        made._record = record = record_at(
+        made._anylock = record = record_at(
             site, "thread", cls.family, bool, reentrant=reentrant
         )
         # Before Python 3.14 a re-entrant one does not say itself whether it is locked.
@@ -56,6 +74,9 @@ class _Around(StandIn):
     def __getattr__(self, name: str) -> Any:
         return getattr(self._plain, name)
 
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        return self._plain.__reduce_ex__(protocol)  # an error: no lock can be sent
+
     def __repr__(self) -> str:
         return repr(self._plain)
 
@@ -63,7 +84,7 @@ class _Around(StandIn):
         plain = self._plain
         if blocking is True and timeout == -1:
             return enter(
-                self._record,
+                self._anylock,
                 plain.acquire,
                 _FOREVER,
                 plain.release,
@@ -71,7 +92,7 @@ class _Around(StandIn):
             )
         # Whatever is odd about the arguments, the real one shall say so.
         return enter(
-            self._record,
+            self._anylock,
             plain.acquire,
             (blocking, timeout),
             plain.release,
@@ -82,20 +103,38 @@ class _Around(StandIn):
     def __enter__(self) -> bool:
         plain = self._plain
         return enter(
-            self._record, plain.acquire, _FOREVER, plain.release, attempt=plain.acquire
+            self._anylock, plain.acquire, _FOREVER, plain.release, attempt=plain.acquire
         )
 
+    # Written out: see `leave`.
+
     def release(self) -> None:
-        leave(self._record, self._plain.release)
+        holds: list[Hold] = []
+        try:
+            note_release(self._anylock, holds)
+        finally:
+            try:
+                self._plain.release()
+            except REFUSED:
+                put_back(self._anylock, holds)
+                raise
+        released(self._anylock, holds)
 
     def __exit__(self, *exc_info: object) -> None:
-        leave(self._record, self._plain.release)
+        holds: list[Hold] = []
+        try:
+            note_release(self._anylock, holds)
+        finally:
+            try:
+                self._plain.release()
+            except REFUSED:
+                put_back(self._anylock, holds)
+                raise
+        released(self._anylock, holds)
 
     def _at_fork_reinit(self) -> None:
         self._plain._at_fork_reinit()  # noqa: SLF001 - as the standard library calls it
-        for hold in self._record.holds.copy():
-            hold.actor.holds.pop(hold, None)
-        self._record.holds.clear()
+        forget_holds(self._anylock)
 
 
 class Lock(_Around):
@@ -105,7 +144,7 @@ class Lock(_Around):
     __module__ = "threading"
 
     real = _lock
-    real_type = type(_lock())
+    real_type = _lock_type
     family = "Lock"
 
     def acquire_lock(self, blocking: bool = True, timeout: float = -1) -> bool:  # noqa: FBT001, FBT002 - threading's signature
@@ -122,23 +161,23 @@ class RLock(_Around):
     __module__ = "threading"
 
     real = _rlock
-    real_type = type(_rlock())
+    real_type = _rlock_type
     family = "RLock"
 
     # What a condition asks for.
 
     def _release_save(self) -> Any:
-        hold = let_go(self._record)
+        hold = let_go(self._anylock)
         try:
             return self._plain._release_save()  # noqa: SLF001 - as above
         except RuntimeError:
-            put_back(self._record, [hold] if hold else [])
+            put_back(self._anylock, [hold] if hold else [])
             raise
 
     def _acquire_restore(self, state: Any) -> None:
         plain = self._plain
         restore = plain._acquire_restore  # noqa: SLF001 - as above
-        enter(self._record, restore, (state,), plain.release, depth=state[0])
+        enter(self._anylock, restore, (state,), plain.release, depth=state[0])
 
 
 class Condition(Derived, threading.Condition):
@@ -154,7 +193,8 @@ class Condition(Derived, threading.Condition):
     owned = False
 
     def __init__(self, lock: Any = None) -> None:
-        super().__init__(RLock.at(self._anylock.site) if lock is None else lock)
+        inside: Any = super()
+        inside.__init__(RLock.at(self._anylock.site) if lock is None else lock)
 
     def wait(self, timeout: float | None = None) -> bool:
         wait = partial(super().wait, timeout)
