@@ -52,19 +52,14 @@ def add_profile(commands: Any) -> None:
         metavar="N",
         help="how many events are kept at most, the last ones (default: %(default)s)",
     )
-    # What follows it is the module's, even if it looks like an option of ours.
+    # Not with the name of the module as its argument: what follows is the module's,
+    # even if it looks like an option of ours, and that is so for positional ones only.
+    parser.add_argument("-m", action="store_true", help="run a module, not a script")
     parser.add_argument(
-        "-m",
-        dest="module",
+        "program",
         nargs=argparse.REMAINDER,
-        metavar="MODULE ...",
-        help="a module to run, and its arguments",
-    )
-    parser.add_argument(
-        "script",
-        nargs=argparse.REMAINDER,
-        metavar="SCRIPT ...",
-        help="a script to run, and its arguments",
+        metavar="PROGRAM ...",
+        help="what to run, and its arguments",
     )
     parser.set_defaults(run=run_profile)
 
@@ -77,10 +72,10 @@ def complain(lines: Iterable[str]) -> None:
 
 def run_profile(options: argparse.Namespace) -> int:
     """Do it, and return the exit status."""
-    script: list[str] = options.script
-    if script[:1] == ["--"]:
-        del script[0]
-    if not (script or options.module):
+    program: list[str] = options.program
+    if program[:1] == ["--"]:
+        del program[0]
+    if not program:
         complain(["which program? SCRIPT.py, or -m MODULE"])
         return FAILED
     if find_spec("rich") is None and not (options.output or options.json):

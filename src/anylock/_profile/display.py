@@ -42,8 +42,10 @@ def show(report: Report, console: Console | None = None) -> None:
 
 def _heading(report: Report) -> Text:
     number = sum(each.locks for each in report.locks)
+    places = len(report.locks)
     text = Text(
-        f"{number:,} locks from {len(report.locks):,} places, {report.events:,} events "
+        f"{number:,} lock{'s' * (number != 1)} from "
+        f"{places:,} place{'s' * (places != 1)}, {report.events:,} events "
         f"in {report.seconds:.2f} s",
         "bold",
     )

@@ -8,6 +8,8 @@ and the program can do nothing about it.
 
 from __future__ import annotations
 
+import copy
+import copyreg
 import multiprocessing.context
 import os
 import re
@@ -28,6 +30,9 @@ _NOT_STANDARD = ("site-packages", "dist-packages", f"test{os.sep}")
 _TRANSPARENT = (
     os.path.dirname(__file__) + os.sep,  # noqa: PTH120 - a prefix
     multiprocessing.context.__file__,
+    # A copy, of a lock of asyncio: the program's if the lock was.
+    copy.__file__,
+    copyreg.__file__,
     # The __init__ of data classes, and of attrs: the line that calls it is meant.
     "<string>",
     "<attrs generated",

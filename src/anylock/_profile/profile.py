@@ -10,6 +10,7 @@ import os
 import runpy
 import sys
 import threading
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 from time import monotonic
@@ -48,26 +49,27 @@ def run(options: argparse.Namespace) -> int:
     Returns:
         The exit status, if the program does not exit by itself or by an error.
     """
-    name, *arguments = options.module or options.script
+    name, *arguments = options.program
     try:
         outputs = [_absolute(path) for path in (options.output, options.json)]
-        if not options.module:
+        if not options.m:
             program.check(name)
     except OSError as error:
         complain([f"cannot open {error.filename!r}: {error.strerror}"])
         return FAILED
-    called = ["-m", name] if options.module else [name]
-    profile = _Profile([*called, *arguments], options.events, *outputs)
+    called = ["-m"] * options.m + options.program
+    profile = _Profile(called, options.events, *outputs)
     profile.begin()
     try:
-        if options.module:
+        if options.m:
             program.run_module(name, arguments)
         else:
             program.run_script(name, arguments)
     except SystemExit:
         raise
-    except BaseException:
+    except BaseException as error:
         program.hide_ourselves()
+        profile.interrupted = type(error) is KeyboardInterrupt
         raise
     return 0
 
@@ -89,6 +91,7 @@ class _Profile:
         self._page = page
         self._data = data
         self._process = os.getpid()
+        self.interrupted = False
 
     def begin(self) -> None:
         debug.settings.deadlocks = "warn"
@@ -119,6 +122,8 @@ class _Profile:
             self._write(report)
         except OSError as error:
             complain([f"cannot write {error.filename!r}: {error.strerror}"])
+        if self.interrupted:
+            _remember_interrupt()
 
     def _write(self, report: Report) -> None:
         if self._data is not None:
@@ -132,3 +137,11 @@ class _Profile:
             from anylock._profile.display import show  # noqa: PLC0415 - not before
 
             show(report)
+
+
+def _remember_interrupt() -> None:
+    """See to it that Python ends itself by SIGINT."""
+    # It does so if the last source that was executed ended by KeyboardInterrupt. That
+    # was the program. But the imports above execute source, of data classes for one.
+    with suppress(KeyboardInterrupt):
+        exec("raise KeyboardInterrupt")  # noqa: S102

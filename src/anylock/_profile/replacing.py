@@ -59,7 +59,7 @@ def _method(name: str) -> Any:
     real: Any = getattr(multiprocessing.context.BaseContext, name)
 
     def make(self: Any, *arguments: Any, **options: Any) -> Any:
-        if origin.origin(get_frame(1)) is None:
+        if origin.origin(get_frame().f_back) is None:
             return real(self, *arguments, **options)
         # Only now: it takes much that the program may not need.
         from anylock._profile import processes  # noqa: PLC0415

@@ -65,7 +65,7 @@ class Derived(StandIn):
 
     def __new__(cls, *arguments: Any, **options: Any) -> Any:
         """Make one, or the real thing for the standard library."""
-        site = origin(get_frame(1), always="real" not in vars(cls))
+        site = origin(get_frame().f_back, always="real" not in vars(cls))
         if site is None:
             return cls.real(*arguments, **options)
         return cls.at(site)

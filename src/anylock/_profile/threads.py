@@ -47,7 +47,7 @@ class _Around(StandIn):
 
     def __new__(cls, *arguments: Any, **options: Any) -> Any:
         """Make one, or the real thing for the standard library."""
-        site = origin(get_frame(1))
+        site = origin(get_frame().f_back)
         if site is None or arguments or options:
             return cls.real(*arguments, **options)  # which may be an error of its own
         return cls.at(site)

@@ -1,0 +1,73 @@
+"""Programs that tests run as they are, and under the profiler."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+import textwrap
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+PATIENCE = 60
+
+
+class Done(NamedTuple):
+    """What a program came to."""
+
+    status: int
+    out: str
+    err: str
+    report: str
+    """What the profiler wrote on stderr, after the program."""
+
+
+def write(folder: Path, **programs: str) -> None:
+    """Write programs, each into a file of its name."""
+    for name, text in programs.items():
+        (folder / f"{name}.py").write_text(textwrap.dedent(text), encoding="utf-8")
+
+
+def plain(folder: Path, *command: str, flags: tuple[str, ...] = ()) -> Done:
+    """Run what follows `python`."""
+    return _run(folder, *flags, *command)
+
+
+def profiled(
+    folder: Path, *command: str, flags: tuple[str, ...] = (), options: Any = ()
+) -> Done:
+    """Run what follows `python -m anylock profile`."""
+    done = _run(folder, *flags, "-m", "anylock", "profile", *options, *command)
+    parts = re.split(r"(?m)(?=^[\d,]+ locks? from )", done.err, maxsplit=1)
+    err, report = parts if len(parts) == 2 else (done.err, "")
+    return done._replace(err=err, report=report)
+
+
+def _run(folder: Path, *command: str) -> Done:
+    done = subprocess.run(
+        [sys.executable, *command],
+        cwd=folder,
+        input="from stdin",
+        capture_output=True,
+        check=False,
+        text=True,
+        timeout=PATIENCE,
+    )
+    return Done(done.returncode, done.stdout, done.stderr, "")
+
+
+def told(folder: Path, text: str, *options: str) -> Any:
+    """Return what is told of a program, as from JSON."""
+    write(folder, app=text)
+    data = folder / "told.json"
+    done = profiled(folder, "app.py", options=("--json", str(data), *options))
+    assert done.status == 0, done.err
+    return json.loads(data.read_text())
+
+
+def locks_of(report: Any) -> dict[str, Any]:
+    """Return the locks that a report tells of, by name and family."""
+    return {f"{each['name']} {each['family']}": each for each in report["locks"]}

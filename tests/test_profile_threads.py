@@ -1,0 +1,408 @@
+"""Stand-ins for the locks of `threading`: whose they are, and what they tell."""
+
+from __future__ import annotations
+
+import _thread
+import collections
+import copy
+import gc
+import os
+import pickle
+import queue
+import sys
+import threading
+import weakref
+from abc import ABC
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from anylock import debug, make_lock
+from anylock._profile import threads
+from anylock._profile.origin import is_standard
+from anylock.debug._actors import here
+from anylock.debug._around import Debug
+from children import in_child
+from staging import PATIENCE, until
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from anylock._profile.recording import Recording
+
+# To type checkers: they do not know what is tried here.
+stdlib: Any = threading
+
+pytest_plugins = ["profile_fixtures"]
+pytestmark = pytest.mark.usefixtures("recording")
+
+NAMES = ("BoundedSemaphore", "Condition", "Lock", "RLock", "Semaphore")
+REAL = {name: getattr(threading, name) for name in NAMES}
+LOCKS = ("Lock", "RLock")
+DERIVABLE = ("BoundedSemaphore", "Condition", "Semaphore")
+
+
+def record_of(lock: Any) -> debug.Record:
+    record: debug.Record = lock._anylock
+    return record
+
+
+def name_of(lock: Any) -> str:
+    return str(record_of(lock).name)
+
+
+def told(recording: Recording, lock: Any) -> list[str]:
+    number = record_of(lock).number
+    return [each.what for each in recording.events if each.lock.number == number]
+
+
+# Whose they are.
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_program_has_stand_ins(name: str) -> None:
+    made = getattr(threading, name)()
+    assert type(made) is getattr(threads, name)
+    assert record_of(made).family == name
+    assert record_of(made).kind == "thread"
+
+
+def test_the_standard_library_has_real_ones() -> None:
+    of_library: list[Any] = [
+        stdlib.Event()._cond,
+        queue.Queue().not_empty,
+        queue.Queue().mutex,
+        stdlib.Barrier(1)._cond,
+    ]
+    with ThreadPoolExecutor(1) as pool:
+        future = pool.submit(int)
+        of_library.append(future._condition)
+        assert future.result() == 0
+    for made in of_library:
+        assert not hasattr(made, "_anylock")
+
+
+def test_what_the_standard_library_makes_of_a_class_of_the_program() -> None:
+    class Own(stdlib.Condition):  # type: ignore[misc]
+        pass
+
+    with ThreadPoolExecutor(1) as pool:
+        made = pool.submit(Own).result()
+    assert record_of(made).family == "Condition"
+    assert record_of(made).site.module == "concurrent.futures.thread"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_they_are(name: str) -> None:
+    replaced = getattr(threading, name)
+    made, real = replaced(), REAL[name]()
+    assert isinstance(made, replaced)
+    assert isinstance(real, replaced)
+    assert not isinstance(object(), replaced)
+    assert pickle.loads(pickle.dumps(replaced)) is replaced  # noqa: S301 - ours
+    weakref.ref(made)
+    assert repr(made).split(" at ")[0] == repr(real).split(" at ")[0]
+
+
+@pytest.mark.parametrize("name", LOCKS)
+def test_nothing_is_derived_from_locks(name: str) -> None:
+    with pytest.raises(TypeError, match="not an acceptable base"):
+        type("Own", (getattr(threading, name),), {})
+
+
+@pytest.mark.parametrize("name", DERIVABLE)
+def test_what_is_derived_from_the_others(name: str) -> None:
+    class Own(getattr(threading, name), ABC):  # type: ignore[misc]
+        def acquire(self, *arguments: Any) -> Any:
+            calls.append(arguments)
+            inside: Any = super()
+            return inside.acquire(*arguments)
+
+    calls: list[Any] = []
+    own: Any = Own()
+    assert isinstance(own, getattr(threading, name))
+    assert not isinstance(REAL[name](), Own)
+    assert "test_profile_threads:" in name_of(own)
+    if name != "Condition":
+        assert own.acquire(True)
+        own.release()
+        with own:
+            pass
+        assert calls == [(True,)]
+
+
+def test_arguments_that_are_wrong() -> None:
+    wrongs: tuple[Callable[[], object], ...] = (
+        lambda: stdlib.Lock(1),
+        lambda: stdlib.Lock(x=1),
+        lambda: stdlib.Lock().acquire(False, 1),
+        lambda: stdlib.Lock().acquire(timeout=-2),
+        lambda: stdlib.Semaphore(-1),
+        lambda: stdlib.Condition(1, 2),
+    )
+    for wrong in wrongs:
+        with pytest.raises((TypeError, ValueError)):
+            wrong()
+
+
+@pytest.mark.parametrize("name", LOCKS)
+def test_they_cannot_be_copied(name: str) -> None:
+    made = getattr(threading, name)()
+    for way in (copy.copy, copy.deepcopy, pickle.dumps):
+        with pytest.raises(TypeError, match="cannot pickle"):
+            way(made)
+
+
+# Where they are made, and what they are called.
+
+
+class Owner:
+    def __init__(self) -> None:
+        self.lock = stdlib.Lock()
+        self.other: Any = stdlib.RLock()
+
+
+def line() -> int:
+    return sys._getframe(1).f_lineno
+
+
+def test_names() -> None:
+    at = line() + 1
+    a = stdlib.Lock()
+    assert name_of(a) == f"test_profile_threads:{at} a"
+    by_key = {}
+    by_key["x"] = stdlib.Lock()
+    many = [stdlib.Lock() for _ in range(2)]
+    fallback = None or stdlib.Semaphore(2)
+    passed = max([stdlib.RLock()], key=id)
+    if walrus := stdlib.Lock():
+        pass
+    owner = Owner()
+
+    @dataclass
+    class Data:
+        lock: Any = field(default_factory=stdlib.Lock)
+
+    data = Data()
+    made: dict[str, Any] = collections.defaultdict(stdlib.Lock)
+    _ = Owner, made["x"]
+    names = [
+        name_of(each).partition(" ")[2]
+        for each in (
+            by_key["x"],
+            many[1],
+            fallback,
+            passed,
+            walrus,
+            owner.lock,
+            owner.other,
+            data.lock,
+            made["x"],
+        )
+    ]
+    assert names == [
+        'by_key["x"]',
+        *("many", "fallback", "passed", "walrus"),
+        *("self.lock", "self.other", "data", "_"),
+    ]
+
+
+def test_what_has_no_name() -> None:
+    assert not name_of((stdlib.Lock(),)[0]).partition(" ")[2]
+
+
+def test_code_that_has_no_file() -> None:
+    made: dict[str, Any] = {}
+    code = "import threading\nlock = threading.Lock()"
+    exec(compile(code, "<mine>", "exec"), made)  # noqa: S102
+    assert name_of(made["lock"]) == "?:2"
+    made.clear()
+    exec(code, made)  # noqa: S102
+    assert record_of(made["lock"]).site.file == __file__
+
+
+def test_nobody_calls_it() -> None:
+    # A thread that begins in C. What goes wrong in it fails the test.
+    made = queue.SimpleQueue[object]()
+    _thread.start_new_thread(map, (made.put, iter(stdlib.Lock, None)))
+    _thread.start_new_thread(stdlib.Lock, ())
+
+
+def test_what_is_standard() -> None:
+    assert is_standard(threading.__file__)
+    assert is_standard("<frozen importlib._bootstrap>")
+    assert not is_standard(__file__)
+    assert not is_standard(pytest.__file__)
+
+
+# What they tell.
+
+
+@pytest.mark.parametrize("name", ["BoundedSemaphore", "Lock", "RLock", "Semaphore"])
+def test_what_they_tell(name: str, recording: Recording) -> None:
+    lock: Any = getattr(threading, name)()
+    with lock:
+        pass
+    assert lock.acquire()
+    lock.release()
+    assert lock.acquire(False)
+    lock.release()
+    assert lock.acquire(timeout=PATIENCE)
+    lock.release()
+    assert told(recording, lock) == ["got", "released"] * 4
+    assert [str(each.actor) for each in recording.events] == ["thread 'MainThread'"] * 8
+
+
+@pytest.mark.parametrize("name", ["BoundedSemaphore", "Lock", "RLock", "Semaphore"])
+def test_waits(name: str, recording: Recording) -> None:
+    lock: Any = getattr(threading, name)()
+    lock.acquire()
+
+    def wait() -> None:
+        assert not lock.acquire(False)
+        assert not lock.acquire(timeout=0.001)
+        with lock:
+            pass
+
+    thread = threading.Thread(target=wait, name="waiting")
+    thread.start()
+    until(lambda: len(recording.events) == 4)
+    until(lambda: bool(record_of(lock).waits))
+    lock.release()
+    thread.join(PATIENCE)
+    assert told(recording, lock) == [
+        *("got", "waits", "timed out", "waits"),
+        *("released", "got", "released"),
+    ]
+    assert recording.events[1].actor.name == "waiting"
+
+
+def test_old_names() -> None:
+    lock: Any = stdlib.Lock()
+    assert lock.acquire_lock()
+    assert lock.locked_lock()
+    lock.release_lock()
+    assert not lock.locked()
+
+
+def test_errors_of_release(recording: Recording) -> None:
+    for made in (stdlib.Lock(), stdlib.RLock(), stdlib.BoundedSemaphore()):
+        with pytest.raises((RuntimeError, ValueError)):
+            made.release()
+        with pytest.raises((RuntimeError, ValueError)):
+            made.__exit__(None, None, None)
+        assert not told(recording, made)
+    rlock: Any = stdlib.RLock()
+    with pytest.raises(RuntimeError):
+        rlock._release_save()
+
+
+def test_somebody_else_s() -> None:
+    rlock = stdlib.RLock()
+    errors: list[Any] = []
+    with rlock:
+        thread = threading.Thread(target=lambda: errors.append(error_of(rlock.release)))
+        thread.start()
+        thread.join(PATIENCE)
+        assert type(errors[0]) is RuntimeError
+        assert record_of(rlock).owner
+    assert not record_of(rlock).owner
+
+
+def error_of(call: Callable[[], object]) -> BaseException | None:
+    try:
+        call()
+    except RuntimeError as error:
+        return error
+    return None
+
+
+@pytest.mark.parametrize("of", ["nothing", "Lock", "RLock"])
+def test_conditions(of: str, recording: Recording) -> None:
+    make: Any = getattr(threading, of, lambda: None)
+    condition = stdlib.Condition(make())
+    lock: Any = condition._lock
+    ready: list[int] = []
+
+    def wait() -> None:
+        with condition:
+            assert condition.wait_for(lambda: bool(ready), PATIENCE)
+
+    thread = threading.Thread(target=wait)
+    thread.start()
+    until(lambda: bool(record_of(condition).waits))
+    with condition:
+        ready.append(1)
+        condition.notify_all()
+    thread.join(PATIENCE)
+    assert told(recording, condition) == ["waits", "got"]
+    if hasattr(lock, "_anylock"):
+        assert told(recording, lock).count("got") == 3
+    with condition:
+        assert not condition.wait(0.001)
+    assert told(recording, condition)[2:] == ["waits", "timed out"]
+
+
+def test_a_condition_and_its_lock_are_made_at_one_place() -> None:
+    condition = stdlib.Condition()
+    of_lock = record_of(condition._lock)
+    assert of_lock.site == record_of(condition).site
+    assert of_lock.family == "RLock"
+
+
+def test_a_condition_gives_up_all_that_it_has_entered() -> None:
+    condition = stdlib.Condition()
+    lock: Any = condition._lock
+    with condition, condition:
+        assert not condition.wait(0.001)
+        owner = record_of(lock).owner
+        assert owner is not None
+        assert owner.depth == 2
+        assert lock._is_owned()
+    assert not record_of(lock).holds
+
+
+# What they leave behind.
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_they_go_when_they_would_have_gone(name: str) -> None:
+    gc.disable()
+    try:
+        made = getattr(threading, name)()
+        gone = weakref.ref(made)
+        del made
+        assert gone() is None
+    finally:
+        gc.enable()
+
+
+@pytest.mark.parametrize("name", ["Lock", "RLock", "Semaphore"])
+def test_one_that_is_gone_while_it_is_held(name: str) -> None:
+    me = here()
+    before = dict(me.holds)
+    made = getattr(threading, name)()
+    made.acquire()
+    assert me.holds != before
+    del made
+    assert me.holds == before
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="it needs fork")
+@pytest.mark.parametrize("name", LOCKS)
+def test_after_fork(name: str) -> None:
+    lock: Any = getattr(threading, name)()
+    lock.acquire()
+
+    def child() -> None:
+        lock._at_fork_reinit()
+        assert not record_of(lock).holds
+        assert lock.acquire(False)
+
+    in_child(child)
+
+
+def test_locks_of_anylock_are_debug_ones() -> None:
+    assert isinstance(make_lock("thread"), Debug)
