@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 PATIENCE = 60
+
+_PATHS = [os.environ["PYTHONPATH"]] if "PYTHONPATH" in os.environ else []
 
 
 class Done(NamedTuple):
@@ -37,16 +40,22 @@ def plain(folder: Path, *command: str, flags: tuple[str, ...] = ()) -> Done:
 
 
 def profiled(
-    folder: Path, *command: str, flags: tuple[str, ...] = (), options: Any = ()
+    folder: Path,
+    *command: str,
+    flags: tuple[str, ...] = (),
+    options: Any = (),
+    environment: Path | None = None,
 ) -> Done:
-    """Run what follows `python -m anylock profile`."""
-    done = _run(folder, *flags, "-m", "anylock", "profile", *options, *command)
+    """Run what follows `python -m anylock profile`; `environment` has modules."""
+    profile = (*flags, "-m", "anylock", "profile", *options)
+    done = _run(folder, *profile, *command, environment=environment)
     parts = re.split(r"(?m)(?=^[\d,]+ locks? from )", done.err, maxsplit=1)
     err, report = parts if len(parts) == 2 else (done.err, "")
     return done._replace(err=err, report=report)
 
 
-def _run(folder: Path, *command: str) -> Done:
+def _run(folder: Path, *command: str, environment: Path | None = None) -> Done:
+    paths = [*([str(environment)] if environment else []), *_PATHS]
     done = subprocess.run(
         [sys.executable, *command],
         cwd=folder,
@@ -55,6 +64,7 @@ def _run(folder: Path, *command: str) -> Done:
         check=False,
         text=True,
         timeout=PATIENCE,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(paths)},
     )
     return Done(done.returncode, done.stdout, done.stderr, "")
 

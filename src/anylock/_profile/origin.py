@@ -70,10 +70,8 @@ def site_at(frame: FrameType) -> Site:
     """Return the place of a frame, with the name that its module is imported by."""
     code, names = frame.f_code, frame.f_globals
     module = str(names.get("__name__", "?"))
-    if module == "__main__":
-        spec = names.get("__spec__")
-        file = os.path.basename(code.co_filename)  # noqa: PTH119 - may be none
-        module = file.removesuffix(".py") if spec is None else spec.name
+    if module == "__main__" and names.get("__spec__") is not None:
+        module = names["__spec__"].name
     return Site(code.co_filename, frame.f_lineno, code.co_name, module)
 
 
@@ -99,8 +97,11 @@ def name_of(site: Site) -> str:
     """Return what a lock is called: its module, line, and variable if that is plain."""
     name = _names.get(site)
     if name is None:
-        source = site.source
+        module, source = site.module, site.source
+        if module == "__main__":
+            file = os.path.basename(site.file)  # noqa: PTH119 - maybe there is none
+            module = file.removesuffix(".py")
         found = _MAKING.search(source) or _SETTING.match(source)
         variable = f" {found[1]}" if found else ""
-        name = _names[site] = f"{site.module}:{site.line}{variable}"
+        name = _names[site] = f"{module}:{site.line}{variable}"
     return name
