@@ -152,8 +152,10 @@ CHILDREN = """
             assert condition.wait(30)
         child.join()
         assert child.exitcode == 0
-        with context.Pool(2) as pool:
-            print(pool.map(abs, [-1, 2]))
+        pool = context.Pool(2)
+        print(pool.map(abs, [-1, 2]))
+        pool.close()
+        pool.join()
         with context.Manager() as manager:
             shared = manager.Lock()
             with shared:

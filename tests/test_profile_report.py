@@ -11,6 +11,7 @@ import pytest
 
 from anylock.__main__ import main
 from anylock._profile import command, ledger
+from anylock._profile.stacktable import StackTable
 from profiled import locks_of, profiled, told, write
 
 if TYPE_CHECKING:
@@ -218,6 +219,63 @@ def test_the_sides_of_a_read_write_lock(tmp_path: Path) -> None:
     assert report["locks"][blocked["lock"]]["family"] == "RWLock.write"
     assert report["locks"][blocked["lock"]]["name"] == "app:4 shared"
     assert (blocked["waiters"], blocked["holders"]) == (["writer"], ["MainThread"])
+
+
+def test_holds_that_were_over_before(tmp_path: Path) -> None:
+    report = told(
+        tmp_path,
+        """
+        import threading
+        permits = threading.Semaphore(2)
+        first = permits.acquire()
+        with permits:
+            over = True
+        second = permits.acquire()
+        permits.acquire(timeout=0.001)
+        """,
+    )
+    holders = {each["holder"].rpartition("app.py:")[2] for each in report["blocked"]}
+    assert holders == {"4 in <module>", "7 in <module>"}
+
+
+def test_who_only_reads_is_in_nobody_s_way(tmp_path: Path) -> None:
+    report = told(
+        tmp_path,
+        """
+        import anylock
+        a, b = (
+            anylock.make_rwlock("thread"),
+            anylock.make_rwlock("thread"),
+        )
+        with a.read, b.read:
+            pass
+        with b.read, a.read:
+            pass
+        """,
+    )
+    assert [each["inverted"] for each in report["orders"]] == [False, False]
+    assert report["found"] == []
+
+
+def test_a_stack_of_nobody() -> None:
+    stacks = StackTable()
+    assert stacks.place(stacks.number(())) == "?"
+
+
+def test_names_of_modules_that_are_run(tmp_path: Path) -> None:
+    package = tmp_path / "package"
+    package.mkdir()
+    program = "import threading\nlock = threading.Lock()"
+    write(package, __init__="", __main__=program, part=program)
+    for module, name in (
+        ("package", "package.__main__:2 lock"),
+        ("package.part", "package.part:2 lock"),
+    ):
+        options = ("--json", "x.json")
+        assert profiled(tmp_path, "-m", module, options=options).status == 0
+        report = json.loads((tmp_path / "x.json").read_text())
+        assert [each["name"] for each in report["locks"]] == [name]
+        assert report["program"] == ["-m", module]
 
 
 def test_labels(tmp_path: Path) -> None:

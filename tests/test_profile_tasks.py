@@ -143,6 +143,11 @@ def test_conditions(recording: Recording) -> None:
     asyncio.run(main())
 
 
+def test_the_lock_of_a_condition() -> None:
+    lock = asyncio.Lock()
+    assert stdlib.Condition(lock)._lock is lock
+
+
 def test_what_is_derived_from_them(recording: Recording) -> None:
     class Own(stdlib.Lock):  # type: ignore[misc]
         async def acquire(self) -> Any:

@@ -225,9 +225,12 @@ def test_code_that_has_no_file() -> None:
 
 def test_nobody_calls_it() -> None:
     # A thread that begins in C. What goes wrong in it fails the test.
-    made = queue.SimpleQueue[object]()
-    _thread.start_new_thread(map, (made.put, iter(stdlib.Lock, None)))
     _thread.start_new_thread(stdlib.Lock, ())
+    lock = stdlib.Lock()
+    _thread.start_new_thread(lock.acquire, ())
+    until(lock.locked)
+    _thread.start_new_thread(lock.release, ())
+    until(lambda: not lock.locked())
 
 
 def test_what_is_standard() -> None:

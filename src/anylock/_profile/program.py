@@ -87,8 +87,8 @@ def _new_main() -> ModuleType:
     ours = sys.modules["__main__"]
     main = sys.modules["__main__"] = ModuleType("__main__")
     vars(main)["__builtins__"] = builtins
-    if "__annotations__" in vars(ours):  # not from Python 3.14 on
-        main.__annotations__ = {}
+    # Not from Python 3.14 on, and then it would be in the way.
+    vars(main).update((n, {}) for n in vars(ours) if n == "__annotations__")
     _replaced.append(ours)
     return main
 

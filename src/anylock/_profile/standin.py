@@ -87,7 +87,7 @@ class Derived(StandIn):
 
     def busy(self) -> object:
         """Say whether who comes has to wait."""
-        return False
+        raise NotImplementedError
 
 
 def forget_holds(record: Record) -> None:

@@ -100,8 +100,9 @@ class Timeline {
   paint(paint, {span, left, top, width}) {
     const height = HEIGHT - 3;
     if (span[WHAT] === "hold") {
-      // Neighbours in the list are far apart in colour.
-      const hue = (span[LOCK] * 137.5 + 210) % 360;
+      // Neighbours in the list are far apart
+      // in colour, and none is red.
+      const hue = (span[LOCK] * 137.5 + 180) % 300 + 30;
       paint.fillStyle =
         `hsl(${hue} ${this.colour("--hold-full")} ${this.colour("--hold-light")})`;
       paint.fillRect(left, top, width, height);
