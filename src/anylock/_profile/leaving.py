@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from itertools import repeat
 from typing import TYPE_CHECKING, Any
 
-from anylock.debug._ways import REFUSED, note_release, put_back, released
+from anylock.debug._ways import REFUSED, let_go, put_back, released
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,8 +19,8 @@ def leave(
 ) -> None:
     """Release something, once or so many permits, and note that.
 
-    The C methods of locks have their stand-ins written out: none of these may lose the
-    lock if a signal handler raises, which the C method does not either.
+    Stand-ins for C methods have it written out: those lose no lock if a signal handler
+    raises, and so they must not either.
 
     Args:
         record: Of the lock.
@@ -27,13 +28,17 @@ def leave(
         *arguments: Of that.
         permits: How many.
     """
-    holds: list[Hold] = []
+    holds: list[Hold | None] = []
     try:
-        note_release(record, holds, permits)
+        # Whatever is odd about the number, the real one shall say so.
+        if isinstance(permits, int):
+            holds.extend(map(let_go, repeat(record, permits)))
     finally:
         try:
             release(*arguments)
         except REFUSED:
-            put_back(record, holds)
+            for hold in holds:
+                put_back(record, hold)
             raise
-    released(record, holds)
+    for hold in holds:
+        released(record, hold)

@@ -12,12 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from anylock._profile.standin import Derived
 from anylock.debug._notices import await_notice
-from anylock.debug._ways import REFUSED, enter, note_release, put_back, released
+from anylock.debug._ways import REFUSED, enter, let_go, put_back, released
 
 if TYPE_CHECKING:
     from multiprocessing.context import BaseContext
-
-    from anylock.debug._records import Hold
 
 _FOREVER = (True, None)
 
@@ -81,31 +79,31 @@ class _Process(_Sent):
     # Written out: see `leave`.
 
     def release(self) -> None:
-        holds: list[Hold] = []
+        hold = None
         try:
-            note_release(self._anylock, holds)
+            hold = let_go(self._anylock)
         finally:
             try:
                 self._semlock.release()
             except REFUSED:
-                put_back(self._anylock, holds)
+                put_back(self._anylock, hold)
                 raise
-        released(self._anylock, holds)
+        released(self._anylock, hold)
 
     # As the real one has it: what a derived class makes of acquire is not asked.
     __enter__ = acquire
 
     def __exit__(self, *exc_info: object) -> None:
-        holds: list[Hold] = []
+        hold = None
         try:
-            note_release(self._anylock, holds)
+            hold = let_go(self._anylock)
         finally:
             try:
                 self._semlock.release()
             except REFUSED:
-                put_back(self._anylock, holds)
+                put_back(self._anylock, hold)
                 raise
-        released(self._anylock, holds)
+        released(self._anylock, hold)
 
 
 class Lock(_Process, synchronize.Lock):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from anylock import _adapters
 from anylock._profile import origin, tasks, threads
-from anylock._profile.standin import get_frame
+from anylock.debug._stacks import get_frame
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -59,7 +59,7 @@ def _method(name: str) -> Any:
     real: Any = getattr(multiprocessing.context.BaseContext, name)
 
     def make(self: Any, *arguments: Any, **options: Any) -> Any:
-        if origin.origin(get_frame().f_back) is None:
+        if origin.origin(get_frame(0).f_back) is None:
             return real(self, *arguments, **options)
         # Only now: it takes much that the program may not need.
         from anylock._profile import processes  # noqa: PLC0415

@@ -63,11 +63,11 @@ def _ended(event: Event) -> Span:
 def _going_on(records: Iterable[Record], now: float) -> Iterator[Span]:
     for lock in records:
         waited_for = _waited_for(lock)
-        for hold in lock.holds.copy():
+        for hold in lock.holds:
             yield Span(
                 "hold", lock, hold.actor, hold.since, now, hold.stack, hold.label, HELD
             )
-        for wait in lock.waits.copy():
+        for wait in lock.waits:
             yield Span(
                 waited_for,
                 lock,

@@ -6,7 +6,6 @@ program may derive from it in turn, reach into its attributes, and ask what it i
 
 from __future__ import annotations
 
-import sys
 import weakref
 from abc import ABCMeta
 from functools import partial
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from anylock._profile.ledger import record_at
 from anylock._profile.origin import origin
+from anylock.debug._stacks import get_frame
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from anylock.debug import Record, Site
-
-get_frame = sys._getframe  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - public in all but name
 
 
 class StandIn(metaclass=ABCMeta):
@@ -44,7 +42,11 @@ class StandIn(metaclass=ABCMeta):
 
     def __del__(self) -> None:
         # Somebody may have held it, and would seem to hold it for ever.
-        forget_holds(self._anylock)
+        self._anylock.forget_holds()
+
+    def busy(self) -> object:
+        """Say whether who comes has to wait."""
+        raise NotImplementedError
 
     @classmethod
     def __subclasshook__(cls, other: type) -> Any:
@@ -65,7 +67,7 @@ class Derived(StandIn):
 
     def __new__(cls, *arguments: Any, **options: Any) -> Any:
         """Make one, or the real thing for the standard library."""
-        site = origin(get_frame().f_back, always="real" not in vars(cls))
+        site = origin(get_frame(0).f_back, always="real" not in vars(cls))
         if site is None:
             return cls.real(*arguments, **options)
         return cls.at(site)
@@ -78,26 +80,16 @@ class Derived(StandIn):
             site,
             cls.kind,
             cls.family,
-            partial(_is_busy, weakref.ref(made), cls.busy),
+            partial(is_busy, weakref.ref(made), cls.busy),
             shared=cls.shared,
             reentrant=cls.reentrant,
             owned=cls.owned,
         )
         return made
 
-    def busy(self) -> object:
-        """Say whether who comes has to wait."""
-        raise NotImplementedError
 
-
-def forget_holds(record: Record) -> None:
-    """Note that nobody holds a lock, whoever did before."""
-    for hold in record.holds.copy():
-        hold.actor.holds.pop(hold, None)
-        record.holds.pop(hold, None)
-
-
-def _is_busy(made: weakref.ref[Any], busy: Callable[[Any], object]) -> object:
+def is_busy(made: weakref.ref[Any], busy: Callable[[Any], object]) -> object:
+    """Say whether a lock is busy, if it is still there."""
     # By a weak reference: the program's locks are to go when they would have gone.
     lock = made()
     return lock is not None and busy(lock)

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import threading
+import weakref
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from anylock._profile.leaving import leave
 from anylock._profile.ledger import record_at
 from anylock._profile.origin import origin
-from anylock._profile.standin import Derived, StandIn, forget_holds, get_frame
+from anylock._profile.standin import Derived, StandIn, is_busy
 from anylock.debug._notices import await_notice
+from anylock.debug._stacks import get_frame
 from anylock.debug._ways import (
     REFUSED,
     enter,
     let_go,
-    note_release,
+    let_go_wholly,
     put_back,
     released,
 )
@@ -24,7 +26,6 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from anylock.debug import Record, Site
-    from anylock.debug._records import Hold
 
 _lock: Any = threading.Lock
 _rlock: Any = threading.RLock
@@ -47,7 +48,7 @@ class _Around(StandIn):
 
     def __new__(cls, *arguments: Any, **options: Any) -> Any:
         """Make one, or the real thing for the standard library."""
-        site = origin(get_frame().f_back)
+        site = origin(get_frame(0).f_back)
         if site is None or arguments or options:
             return cls.real(*arguments, **options)  # which may be an error of its own
         return cls.at(site)
@@ -63,12 +64,13 @@ class _Around(StandIn):
         """Make one that counts as made there."""
         made = super().__new__(cls)
         made._plain = cls.real()
-        reentrant = cls.family == "RLock"
-        made._anylock = record = record_at(
-            site, "thread", cls.family, bool, reentrant=reentrant
+        made._anylock = record_at(
+            site,
+            "thread",
+            cls.family,
+            partial(is_busy, weakref.ref(made), cls.busy),
+            reentrant=cls.family == "RLock",
         )
-        # Before Python 3.14 a re-entrant one does not say itself whether it is locked.
-        record.busy = record.holds.__len__ if reentrant else made._plain.locked
         return made
 
     def __getattr__(self, name: str) -> Any:
@@ -109,32 +111,32 @@ class _Around(StandIn):
     # Written out: see `leave`.
 
     def release(self) -> None:
-        holds: list[Hold] = []
+        hold = None
         try:
-            note_release(self._anylock, holds)
+            hold = let_go(self._anylock)
         finally:
             try:
                 self._plain.release()
             except REFUSED:
-                put_back(self._anylock, holds)
+                put_back(self._anylock, hold)
                 raise
-        released(self._anylock, holds)
+        released(self._anylock, hold)
 
     def __exit__(self, *exc_info: object) -> None:
-        holds: list[Hold] = []
+        hold = None
         try:
-            note_release(self._anylock, holds)
+            hold = let_go(self._anylock)
         finally:
             try:
                 self._plain.release()
             except REFUSED:
-                put_back(self._anylock, holds)
+                put_back(self._anylock, hold)
                 raise
-        released(self._anylock, holds)
+        released(self._anylock, hold)
 
     def _at_fork_reinit(self) -> None:
         self._plain._at_fork_reinit()  # noqa: SLF001 - as the standard library calls it
-        forget_holds(self._anylock)
+        self._anylock.forget_holds()
 
 
 class Lock(_Around):
@@ -146,6 +148,9 @@ class Lock(_Around):
     real = _lock
     real_type = _lock_type
     family = "Lock"
+
+    def busy(self) -> object:
+        return self._plain.locked()
 
     def acquire_lock(self, blocking: bool = True, timeout: float = -1) -> bool:  # noqa: FBT001, FBT002 - threading's signature
         return self.acquire(blocking, timeout)
@@ -164,14 +169,18 @@ class RLock(_Around):
     real_type = _rlock_type
     family = "RLock"
 
+    def busy(self) -> object:
+        # Before Python 3.14 it does not say itself whether it is locked.
+        return self._anylock.holder is not None
+
     # What a condition asks for.
 
     def _release_save(self) -> Any:
-        hold = let_go(self._anylock)
+        hold = let_go_wholly(self._anylock)
         try:
             return self._plain._release_save()  # noqa: SLF001 - as above
         except RuntimeError:
-            put_back(self._anylock, [hold] if hold else [])
+            put_back(self._anylock, hold)
             raise
 
     def _acquire_restore(self, state: Any) -> None:
