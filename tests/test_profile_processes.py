@@ -169,7 +169,37 @@ def test_children(start_method: str, tmp_path: Path) -> None:
     done = profiled(tmp_path, "app.py", start_method)
     assert done[:3] == plain(tmp_path, "app.py", start_method)[:3]
     assert done.report.count("locks from") == 1
-    assert "app:15 condition" in done.report
+    assert "app:15 lock, condition" in done.report
+
+
+OWN_CLASS = """
+    import multiprocessing, sys
+    from dataclasses import dataclass
+
+    @dataclass
+    class Thing:
+        number: int
+
+    def begin(given):
+        global lock
+        lock = given
+
+    def twice(thing):
+        with lock:
+            return Thing(2 * thing.number)
+
+    if __name__ == "__main__":
+        context = multiprocessing.get_context(sys.argv[1])
+        with context.Pool(2, begin, [context.Lock()]) as pool:
+            print(pool.map(twice, [Thing(1), Thing(2)]))
+    """
+
+
+def test_classes_of_the_program_come_back(start_method: str, tmp_path: Path) -> None:
+    write(tmp_path, app=OWN_CLASS)
+    done = profiled(tmp_path, "app.py", start_method)
+    assert done[:3] == plain(tmp_path, "app.py", start_method)[:3]
+    assert done.out == "[Thing(number=2), Thing(number=4)]\n"
 
 
 def test_pools_of_concurrent_futures(tmp_path: Path) -> None:

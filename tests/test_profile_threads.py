@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 import _thread
-import collections
 import copy
 import gc
 import os
 import pickle
 import queue
-import sys
 import threading
 import weakref
 from abc import ABC
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from anylock import debug, make_lock
 from anylock._profile import threads
-from anylock._profile.origin import is_standard
 from anylock.debug._actors import here
 from anylock.debug._around import Debug
 from children import in_child
@@ -106,10 +102,48 @@ def test_what_they_are(name: str) -> None:
     assert repr(made).split(" at ")[0] == repr(real).split(" at ")[0]
 
 
+def test_nothing_is_derived_from_locks() -> None:
+    for base in (threading.Lock, type(threading.Lock())):
+        with pytest.raises(TypeError, match="not an acceptable base"):
+            type("Own", (base,), {})
+
+
 @pytest.mark.parametrize("name", LOCKS)
-def test_nothing_is_derived_from_locks(name: str) -> None:
-    with pytest.raises(TypeError, match="not an acceptable base"):
-        type("Own", (getattr(threading, name),), {})
+def test_their_types(name: str) -> None:
+    made, real = getattr(threading, name)(), REAL[name]()
+    for one, other in ((made, real), (real, made), (made, made)):
+        assert isinstance(one, type(other))
+        assert one.__class__ is type(real)
+    assert not isinstance(made, type(_thread.start_new_thread))
+
+
+def test_what_is_derived_from_the_type_of_re_entrant_locks() -> None:
+    type_of: Any = type
+    base = type_of(stdlib.RLock())
+
+    class Own(base):  # type: ignore[misc]
+        def __init__(self, text: str, *, number: int) -> None:
+            self.given: Any = text, number
+
+        def release(self) -> None:
+            self.given = ()
+            inside: Any = super()
+            inside.release()
+
+    own: Any = Own("text", number=1)
+    assert own.given == ("text", 1)
+    assert own.__class__ is type(own) is Own
+    assert isinstance(own, type(stdlib.RLock()))
+    assert not isinstance(stdlib.RLock(), Own)
+    assert "test_profile_threads:" in name_of(own)
+    with own, own:
+        assert own._is_owned()
+        own.acquire()
+        own.release()
+    assert own.given == ()
+    assert not record_of(own).holds
+    with stdlib.Condition(own) as condition:
+        assert condition is not None
 
 
 @pytest.mark.parametrize("name", DERIVABLE)
@@ -153,91 +187,6 @@ def test_they_cannot_be_copied(name: str) -> None:
     for way in (copy.copy, copy.deepcopy, pickle.dumps):
         with pytest.raises(TypeError, match="cannot pickle"):
             way(made)
-
-
-# Where they are made, and what they are called.
-
-
-class Owner:
-    def __init__(self) -> None:
-        self.lock = stdlib.Lock()
-        self.other: Any = stdlib.RLock()
-
-
-def line() -> int:
-    return sys._getframe(1).f_lineno
-
-
-def test_names() -> None:
-    at = line() + 1
-    a = stdlib.Lock()
-    assert name_of(a) == f"test_profile_threads:{at} a"
-    by_key = {}
-    by_key["x"] = stdlib.Lock()
-    many = [stdlib.Lock() for _ in range(2)]
-    fallback = None or stdlib.Semaphore(2)
-    passed = max([stdlib.RLock()], key=id)
-    if walrus := stdlib.Lock():
-        pass
-    owner = Owner()
-
-    @dataclass
-    class Data:
-        lock: Any = field(default_factory=stdlib.Lock)
-
-    data = Data()
-    made: dict[str, Any] = collections.defaultdict(stdlib.Lock)
-    _ = Owner, made["x"]
-    names = [
-        name_of(each).partition(" ")[2]
-        for each in (
-            by_key["x"],
-            many[1],
-            fallback,
-            passed,
-            walrus,
-            owner.lock,
-            owner.other,
-            data.lock,
-            made["x"],
-        )
-    ]
-    assert names == [
-        'by_key["x"]',
-        *("many", "fallback", "passed", "walrus"),
-        *("self.lock", "self.other", "data", "_"),
-    ]
-
-
-def test_what_has_no_name() -> None:
-    assert not name_of((stdlib.Lock(),)[0]).partition(" ")[2]
-
-
-def test_code_that_has_no_file() -> None:
-    made: dict[str, Any] = {}
-    code = "import threading\nlock = threading.Lock()"
-    exec(compile(code, "<mine>", "exec"), made)  # noqa: S102
-    assert name_of(made["lock"]) == "?:2"
-    made.clear()
-    exec(code, made)  # noqa: S102
-    assert record_of(made["lock"]).site.file == __file__
-
-
-def test_nobody_calls_it() -> None:
-    # A thread that begins in C. What goes wrong in it fails the test.
-    _thread.start_new_thread(stdlib.Lock, ())
-    lock = stdlib.Lock()
-    _thread.start_new_thread(lock.acquire, ())
-    until(lock.locked)
-    _thread.start_new_thread(lock.release, ())
-    until(lambda: not lock.locked())
-
-
-def test_what_is_standard() -> None:
-    assert is_standard(threading.__file__)
-    assert is_standard("<frozen importlib._bootstrap>")
-    assert not is_standard(__file__)
-    assert not is_standard(pytest.__file__)
 
 
 # What they tell.

@@ -38,10 +38,12 @@ _TRANSPARENT = (
     "<attrs generated",
 )
 
+_VARIABLE = r"[^\W\d][\w.]*(?:\[[^]=]*])?"
+_SETTING = re.compile(rf"\s*({_VARIABLE}(?:\s*,\s*{_VARIABLE})*)\s*(?::[^=()]*)?=(?!=)")
+# A walrus, or an argument.
 _MAKING = re.compile(
-    r"([\w.]+(?:\[[^]=]*])?)\s*(?::[^=()]*)?:?=\s*[\w.]*(?:Lock|Semaphore|Condition)\("
+    rf"(?<![\w.\])])({_VARIABLE})\s*:?=\s*[\w.]*(?:Lock|Semaphore|Condition)\("
 )
-_SETTING = re.compile(r"\s*([\w.]+(?:\[[^]=]*])?)\s*(?::[^=()]*)?=(?!=)")
 
 
 enabled = False
@@ -101,7 +103,7 @@ def name_of(site: Site) -> str:
         if module == "__main__":
             file = os.path.basename(site.file)  # noqa: PTH119 - maybe there is none
             module = file.removesuffix(".py")
-        found = _MAKING.search(source) or _SETTING.match(source)
+        found = _SETTING.match(source) or _MAKING.search(source)
         variable = f" {found[1]}" if found else ""
         name = _names[site] = f"{module}:{site.line}{variable}"
     return name

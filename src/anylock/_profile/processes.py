@@ -90,8 +90,16 @@ class _Process(_Sent):
                 raise
         released(self._anylock, hold)
 
-    # As the real one has it: what a derived class makes of acquire is not asked.
-    __enter__ = acquire
+    def __enter__(self) -> bool:
+        semaphore = self._semlock
+        return enter(
+            self._anylock,
+            semaphore.acquire,
+            _FOREVER,
+            semaphore.release,
+            attempt=semaphore.acquire,
+            scoped=True,
+        )
 
     def __exit__(self, *exc_info: object) -> None:
         hold = None

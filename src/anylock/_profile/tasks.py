@@ -52,6 +52,11 @@ class Lock(_Async, asyncio.Lock):
     real_type = asyncio.Lock
     family = "Lock"
 
+    async def __aenter__(self) -> None:
+        await super().__aenter__()
+        for hold in self._anylock.holds:
+            hold.scoped = True
+
 
 class Semaphore(_Async, asyncio.Semaphore):
     """A stand-in for `asyncio.Semaphore`."""

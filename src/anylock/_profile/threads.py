@@ -48,16 +48,19 @@ class _Around(StandIn):
 
     def __new__(cls, *arguments: Any, **options: Any) -> Any:
         """Make one, or the real thing for the standard library."""
-        site = origin(get_frame(0).f_back)
-        if site is None or arguments or options:
+        derived = "real" not in vars(cls)
+        site = origin(get_frame(0).f_back, always=derived)
+        if site is None or ((arguments or options) and not derived):
             return cls.real(*arguments, **options)  # which may be an error of its own
         return cls.at(site)
 
-    def __init_subclass__(cls) -> None:
-        """Refuse to be a base, as the real one does."""
-        if "real" not in vars(cls):
-            message = f"'{cls.family}' of threading is not an acceptable base type"
-            raise TypeError(message)
+    if not TYPE_CHECKING:  # to them, the class is that which it is
+
+        @property
+        def __class__(self) -> type:
+            """That of the real one, to which `isinstance` looks as well."""
+            cls = type(self)
+            return cls.real_type if "real" in vars(cls) else cls
 
     @classmethod
     def at(cls, site: Site) -> Self:
@@ -105,7 +108,12 @@ class _Around(StandIn):
     def __enter__(self) -> bool:
         plain = self._plain
         return enter(
-            self._anylock, plain.acquire, _FOREVER, plain.release, attempt=plain.acquire
+            self._anylock,
+            plain.acquire,
+            _FOREVER,
+            plain.release,
+            attempt=plain.acquire,
+            scoped=True,
         )
 
     # Written out: see `leave`.
@@ -149,6 +157,11 @@ class Lock(_Around):
     real_type = _lock_type
     family = "Lock"
 
+    def __init_subclass__(cls) -> None:
+        """Refuse to be a base, as the real one does."""
+        message = "type 'threading.Lock' is not an acceptable base type"
+        raise TypeError(message)
+
     def busy(self) -> object:
         return self._plain.locked()
 
@@ -160,7 +173,7 @@ class Lock(_Around):
 
 
 class RLock(_Around):
-    """A stand-in for `threading.RLock`."""
+    """A stand-in for `threading.RLock`, and its type, from which one may derive."""
 
     __slots__ = ()
     __module__ = "threading"
@@ -186,7 +199,15 @@ class RLock(_Around):
     def _acquire_restore(self, state: Any) -> None:
         plain = self._plain
         restore = plain._acquire_restore  # noqa: SLF001 - as above
-        enter(self._anylock, restore, (state,), plain.release, depth=state[0])
+        enter(
+            self._anylock,
+            restore,
+            (state,),
+            plain.release,
+            scoped=True,
+            again=True,
+            depth=state[0],
+        )
 
 
 class Condition(Derived, threading.Condition):
