@@ -17,6 +17,30 @@ PATIENCE = 60
 
 _PATHS = [os.environ["PYTHONPATH"]] if "PYTHONPATH" in os.environ else []
 
+CONTENDED = """
+    import threading, time
+    lock = threading.Lock()
+    taken = threading.Event()
+    def hold():
+        with lock:
+            taken.set()
+            while not waits():
+                time.sleep(0.001)
+    def waits():
+        return lock._anylock.waits
+    def wait():
+        taken.wait()
+        with lock:
+            pass
+    holder = threading.Thread(target=hold, name="holder")
+    waiter = threading.Thread(target=wait, name="waiter")
+    for thread in (holder, waiter):
+        thread.start()
+    for thread in (holder, waiter):
+        thread.join()
+    """
+"""Somebody waits for a lock, which somebody else holds."""
+
 
 class Done(NamedTuple):
     """What a program came to."""

@@ -271,7 +271,7 @@ def test_more_spans_than_a_browser_draws(
     monkeypatch.setattr(page, "_MOST_SPANS", 2)
     report = Report(**data_of(made))
     few = tmp_path / "few.html"
-    few.write_text(page.page_of(report), encoding="utf-8")
+    few.write_text(page.page_maker()(report), encoding="utf-8")
     drawn, more = run_in(
         few, """return [one("canvas").dataset.drawn, one("#more").textContent]"""
     )
@@ -288,3 +288,30 @@ def test_a_program_without_locks(tmp_path: Path) -> None:
           one("#conditions").hidden, one("#found").hidden]""",
     )
     assert found == ["No lock was taken while another one was held.", 0, True, True]
+
+
+MANY = """
+import asyncio
+
+async def send(lock):
+    async with lock:
+        await asyncio.sleep(0)
+
+async def main():
+    lock = asyncio.Lock()
+    for _ in range(30):
+        await asyncio.gather(send(lock), send(lock))
+
+asyncio.run(main())
+"""
+
+
+def test_tasks_without_names_share_rows_where_there_are_many(tmp_path: Path) -> None:
+    write(tmp_path, app=MANY)
+    assert profiled(tmp_path, "app.py", options=("-o", "x.html")).status == 0
+    rows, summary = run_in(
+        tmp_path / "x.html",
+        """return [texts("#names div"), one("#summary").textContent]""",
+    )
+    assert rows == ["tasks", "tasks"]
+    assert summary.startswith("1 lock from 1 place in ")

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import signal
-import subprocess
 import sys
 import zipfile
 from typing import TYPE_CHECKING
 
 import pytest
 
-from profiled import PATIENCE, plain, profiled, write
+from profiled import plain, profiled, write
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -113,42 +110,6 @@ def test_a_group_of_errors(tmp_path: Path) -> None:
     )
     done = profiled(tmp_path, "app.py")
     assert done._replace(report="") == plain(tmp_path, "app.py")
-
-
-def test_a_signal_that_ends_it(tmp_path: Path) -> None:
-    write(tmp_path, app="import signal; signal.raise_signal(signal.SIGTERM)")
-    done = profiled(tmp_path, "app.py")
-    assert done == plain(tmp_path, "app.py")
-    assert (done.status, done.report) == (-signal.SIGTERM, "")
-
-
-def test_ctrl_c(tmp_path: Path) -> None:
-    write(
-        tmp_path,
-        app="""
-        import threading
-        lock = threading.Lock()
-        with lock:
-            print("ready", flush=True)
-            lock.acquire()
-        """,
-    )
-    process = subprocess.Popen(
-        [sys.executable, "-m", "anylock", "profile", "app.py"],
-        cwd=tmp_path,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=os.environ | {"COLUMNS": "200"},
-    )
-    assert process.stdout
-    assert process.stdout.readline() == "ready\n"
-    process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=PATIENCE)
-    assert process.returncode == -signal.SIGINT
-    assert "KeyboardInterrupt\n1 lock from 1 place" in err
-    assert "anylock" not in err.partition("KeyboardInterrupt")[0]
-    assert "app:3 lock" in err
 
 
 @pytest.mark.parametrize("flags", [(), ("-I",), ("-P",)], ids=" ".join)

@@ -3,43 +3,14 @@
 from __future__ import annotations
 
 import json
-import re
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-import pytest
-
-from anylock.__main__ import main
-from anylock._profile import command, ledger
+from anylock._profile import ledger
 from anylock._profile.stacktable import StackTable
-from profiled import locks_of, profiled, told, write
+from profiled import CONTENDED, locks_of, profiled, told, write
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
-
-CONTENDED = """
-    import threading, time
-    lock = threading.Lock()
-    taken = threading.Event()
-    def hold():
-        with lock:
-            taken.set()
-            while not waits():
-                time.sleep(0.001)
-    def waits():
-        return lock._anylock.waits
-    def wait():
-        taken.wait()
-        with lock:
-            pass
-    holder = threading.Thread(target=hold, name="holder")
-    waiter = threading.Thread(target=wait, name="waiter")
-    for thread in (holder, waiter):
-        thread.start()
-    for thread in (holder, waiter):
-        thread.join()
-    """
 
 INVERTED = """
     import threading
@@ -63,7 +34,7 @@ def test_who_blocks_whom(tmp_path: Path) -> None:
     assert (lock["kind"], lock["file"]) == ("thread", str(tmp_path / "app.py"))
     assert lock["source"] == "lock = threading.Lock()"
     assert (lock["locks"], lock["acquisitions"], lock["contended"]) == (1, 2, 1)
-    assert 0 < lock["total_wait"] == lock["max_wait"] <= lock["max_hold"]
+    assert 0 < lock["total_wait"] == lock["max_wait"]
     (blocked,) = report["blocked"]
     place = str(tmp_path / "app.py")
     assert blocked["waiter"] == f"{place}:14 in wait"
@@ -71,7 +42,7 @@ def test_who_blocks_whom(tmp_path: Path) -> None:
     assert blocked["waiters"] == ["waiter"]
     assert blocked["holders"] == ["holder"]
     assert blocked["waits"] == 1
-    assert blocked["seconds"] == pytest.approx(lock["total_wait"], rel=0.5)
+    assert 0 < blocked["seconds"] <= lock["total_wait"] * 1.001
     frames = report["stacks"][blocked["waiter_stack"]]
     assert [each["function"] for each in frames] == ["wait"]
     assert frames[0]["source"] == "with lock:"
@@ -122,6 +93,9 @@ def test_what_goes_on_at_the_end(tmp_path: Path) -> None:
     }
     (blocked,) = report["blocked"]
     assert blocked["holder"].endswith("app.py:4 in <module>")
+    lock = locks_of(report)["app:3 lock, condition Lock"]
+    assert 0 < lock["total_wait"] == lock["max_wait"] < lock["total_hold"]
+    assert lock["total_hold"] == lock["max_hold"]
 
 
 def test_orders(tmp_path: Path) -> None:
@@ -257,9 +231,47 @@ def test_who_only_reads_is_in_nobody_s_way(tmp_path: Path) -> None:
     assert report["found"] == []
 
 
+def test_waits_in_vain(tmp_path: Path) -> None:
+    report = told(
+        tmp_path,
+        """
+        import threading
+        lock, polled = threading.Lock(), threading.Condition()
+        with lock:
+            for seconds in (0.01, 0.02, 0.01):
+                assert not lock.acquire(timeout=seconds)
+        with polled:
+            polled.wait(0.01)
+        """,
+    )
+    lock = locks_of(report)["app:3 lock, polled Lock"]
+    assert (lock["acquisitions"], lock["contended"], lock["timeouts"]) == (1, 3, 3)
+    assert lock["total_wait"] >= 0.04
+    assert 0.02 <= lock["max_wait"] < lock["total_wait"]
+    polled = locks_of(report)["app:3 lock, polled Condition"]
+    assert polled["total_wait"] == polled["max_wait"] >= 0.01
+
+
+def test_waits_for_locks_of_anylock_that_are_gone(tmp_path: Path) -> None:
+    report = told(
+        tmp_path,
+        """
+        import anylock, threading
+        gone = anylock.make_lock("thread")
+        with gone:
+            gone.acquire(timeout=0.001)
+        del gone
+        with threading.Lock():
+            pass
+        """,
+        *("--events", "1"),
+    )
+    assert [each["source"] for each in report["locks"]] == ["with threading.Lock():"]
+
+
 def test_a_stack_of_nobody() -> None:
     stacks = StackTable()
-    assert stacks.place(stacks.number(())) == "?"
+    assert stacks.place(stacks.number(())) == "?:0 in ?"
 
 
 def test_names_of_modules_that_are_run(tmp_path: Path) -> None:
@@ -290,138 +302,6 @@ def test_labels(tmp_path: Path) -> None:
         """,
     )
     assert [each[-1] for each in report["spans"]] == ["refresh"]
-
-
-# The tables.
-
-
-def table_rows(report: str, title: str) -> list[list[str]]:
-    table = report.partition(title)[2].partition("└")[0]
-    rows = [line for line in table.splitlines() if line.startswith("│")]
-    return [[cell.strip() for cell in row.strip("│").split("│")] for row in rows]
-
-
-@pytest.fixture
-def _wide(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("COLUMNS", "200")
-    for name in ("FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE"):
-        monkeypatch.delenv(name, raising=False)
-
-
-@pytest.mark.usefixtures("_wide")
-def test_tables(tmp_path: Path) -> None:
-    write(tmp_path, app=CONTENDED)
-    report = profiled(tmp_path, "app.py").report
-    assert re.match(r"1 lock from 1 place, 5 events in \d+\.\d\d s\n", report)
-    ((name, kind, *numbers),) = table_rows(report, "Locks, by")
-    assert [name, kind, *numbers[:3]] == ["app:3 lock", "thread Lock", "1", "2", "1"]
-    assert all(re.fullmatch(r"\d\.\d{3}", number) for number in numbers[3:])
-    ((*who, waits, _),) = table_rows(report, "Who keeps")
-    assert who == ["app.py:14 in wait", "app:3 lock", "app.py:6 in hold"]
-    assert waits == "1"
-    assert "Waits to be notified" not in report
-
-
-@pytest.mark.usefixtures("_wide")
-def test_tables_of_conditions_and_findings(tmp_path: Path) -> None:
-    write(
-        tmp_path,
-        app="""
-        import threading
-        condition = threading.Condition(lock := threading.Lock())
-        with condition:
-            condition.wait(0.001)
-            lock.acquire(timeout=0.001)
-        """,
-    )
-    report = profiled(tmp_path, "app.py").report
-    ((name, *numbers),) = table_rows(report, "Waits to be")
-    assert (name, numbers[:4]) == ("app:3 condition", ["thread", "1", "1", "0"])
-    assert "near deadlock:\nthis is a deadlock, but" in report
-
-
-@pytest.mark.usefixtures("_wide")
-def test_long_tables(tmp_path: Path) -> None:
-    lines = ["import threading, time"]
-    lines += [f"lock_{n} = threading.Lock()" for n in range(20)]
-    lines += [f"with lock_{n}: time.sleep({n / 10_000})" for n in range(20)]
-    write(tmp_path, app="\n".join(lines))
-    report = profiled(tmp_path, "app.py", options=("--events", "8")).report
-    assert "20 locks from 20 places, 40 events" in report
-    assert "the first 32 of them were dropped" in report
-    rows = table_rows(report, "Locks, by")
-    held = [float(row[-2]) for row in rows]
-    assert len(held) == 15
-    assert all(one >= other for one, other in pairwise(held))
-    assert "and 5 more" in report
-
-
-# The command.
-
-
-def test_options_that_are_wrong(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    assert main(["profile"]) == command.FAILED
-    assert main(["profile", "-m"]) == command.FAILED
-    assert main(["profile", "--", "missing.py"]) == command.FAILED
-    assert main(["profile", "-o", "no/where.html", "x.py"]) == command.FAILED
-    said = capsys.readouterr().err
-    assert said.count("which program?") == 2
-    assert "cannot open '" in said
-    assert "no/where.html': No such file" in said
-    for number in ("0", "many", "-1"):
-        with pytest.raises(SystemExit):
-            main(["profile", "--events", number, "x.py"])
-    assert "must be a whole number above 0, not 'many'" in capsys.readouterr().err
-
-
-def test_without_rich(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    nothing: Callable[[str], None] = lambda _: None  # noqa: E731
-    monkeypatch.setattr(command, "find_spec", nothing)
-    assert main(["profile", "x.py"]) == command.FAILED
-    assert "pip install 'anylock[cli]'" in capsys.readouterr().err
-    data = tmp_path / "x.json"
-    assert main(["profile", "--json", str(data), "missing.py"]) == command.FAILED
-    assert "missing.py" in capsys.readouterr().err
-
-
-NO_RICH = """
-    import importlib.util
-    find_spec = importlib.util.find_spec
-    importlib.util.find_spec = lambda name: None if name == "rich" else find_spec(name)
-    """
-
-
-def test_rich_is_not_needed_for_files(tmp_path: Path) -> None:
-    write(tmp_path, sitecustomize=NO_RICH, app="print('ran')")
-    done = profiled(
-        tmp_path, "app.py", options=("--json", "x.json"), environment=tmp_path
-    )
-    assert (done.status, done.out, done.err, done.report) == (0, "ran\n", "", "")
-    assert json.loads((tmp_path / "x.json").read_text())["locks"] == []
-
-
-def test_a_program_that_goes_elsewhere(tmp_path: Path) -> None:
-    write(tmp_path, app="import os; os.chdir('/')")
-    assert profiled(tmp_path, "app.py", options=("--json", "x.json")).status == 0
-    assert json.loads((tmp_path / "x.json").read_text())["program"] == ["app.py"]
-
-
-def test_a_file_that_cannot_be_written_any_more(tmp_path: Path) -> None:
-    write(tmp_path, app="import os; os.remove('x.json'); os.mkdir('x.json')")
-    done = profiled(tmp_path, "app.py", options=("--json", "x.json"))
-    assert done.status == 0
-    assert "cannot write '" in done.err
-
-
-def test_a_program_without_stderr(tmp_path: Path) -> None:
-    write(tmp_path, app="import sys; sys.stderr = None; sys.stdout = None")
-    done = profiled(tmp_path, "app.py")
-    assert done[:3] == (0, "", "")
 
 
 def test_a_lock_that_goes_while_others_are_summed_up() -> None:

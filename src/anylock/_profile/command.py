@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -65,9 +66,10 @@ def add_profile(commands: Any) -> None:
 
 
 def complain(lines: Iterable[str]) -> None:
-    """Tell the user something on stderr."""
-    for line in lines:
-        sys.stderr.write(f"anylock profile: {line}\n")
+    """Tell the user something on stderr, if it is still there."""
+    with suppress(AttributeError, OSError, ValueError):
+        for line in lines:
+            sys.stderr.write(f"anylock profile: {line}\n")
 
 
 def run_profile(options: argparse.Namespace) -> int:

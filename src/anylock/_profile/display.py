@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import os
 from typing import TYPE_CHECKING
 
+from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+
+from anylock._profile.stacktable import FOR
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,29 +19,61 @@ if TYPE_CHECKING:
     from anylock._profile.report import Lock, Report
 
 _MOST_ROWS = 15
-_NUMBERS = ("Made", "Acquired", "Waits", "Waited", "Longest", "Held", "Longest")
+_NARROW = 100
+"""Below that many columns, some are left out: the page has them."""
+_FILE = 140
+"""How wide a file is taken to be."""
 
 
-def show(report: Report, console: Console | None = None) -> None:
-    """Print the most important of it.
+def prepare() -> None:
+    """Let rich load what it loads later than it is imported."""
+    Console(file=io.StringIO()).print(_table("Title", "Heading"))
+
+
+def show(report: Report) -> None:
+    """Print the most important of it on stderr.
 
     Args:
         report: The report.
-        console: Where to; by default stderr.
     """
-    screen = console or Console(stderr=True)
+    screen = Console(stderr=True)
+    if not (screen.is_terminal or "COLUMNS" in os.environ):
+        screen = Console(stderr=True, width=_FILE)
+    narrow = screen.width < _NARROW
     screen.print(_heading(report), highlight=False)
     locks = [each for each in report.locks if each.family != "Condition"]
-    if locks:
-        screen.print(_of_locks(locks))
+    taken = [each for each in locks if each.acquisitions or each.contended]
+    if taken:
+        screen.print()
+        screen.print(_of_locks(taken, narrow=narrow))
+    if len(taken) < len(locks):
+        idle = f"Those from {len(locks) - len(taken):,} of the places were never taken."
+        screen.print(Text(idle))
     conditions = [each for each in report.locks if each.family == "Condition"]
-    if conditions:
-        screen.print(_of_conditions(conditions))
+    waited = [each for each in conditions if each.contended]
+    if waited:
+        screen.print()
+        screen.print(_of_conditions(waited))
     if report.blocked:
+        screen.print()
         screen.print(_of_blocked(report))
     for found in report.found:
+        screen.print()
         screen.print(Text(f"{found.kind}:", "bold red"))
         screen.print(Text(found.message), soft_wrap=True)
+
+
+def _table(title: str, *words: str) -> Table:
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
+    table.pad_edge = table.show_edge = False
+    for heading in words:
+        table.add_column(heading, overflow="fold")
+    return table
+
+
+def _add_numbers(table: Table, *headings: str) -> None:
+    for heading in headings:
+        table.add_column(heading, justify="right", no_wrap=True)
 
 
 def _heading(report: Report) -> Text:
@@ -57,34 +93,31 @@ def _heading(report: Report) -> Text:
     return text
 
 
-def _of_locks(locks: Sequence[Lock]) -> Table:
-    table = Table(title="Locks, by how long they were waited for", title_justify="left")
-    table.add_column("Lock", overflow="fold")
-    table.add_column("Kind")
-    for heading in _NUMBERS:
-        table.add_column(heading, justify="right")
+def _of_locks(locks: Sequence[Lock], *, narrow: bool) -> Table:
+    table = _table("Locks, by how long they were waited for", "Lock")
+    if narrow:
+        _add_numbers(table, "Acquired", "Waits", "Waited", "Longest", "Held")
+    else:
+        table.add_column("Kind", no_wrap=True)
+        _add_numbers(table, "Made", "Acquired", "Waits", "Waited", "Longest")
+        _add_numbers(table, "Held", "Longest")
     for lock in locks[:_MOST_ROWS]:
-        table.add_row(
-            Text(lock.name),
-            f"{lock.kind} {lock.family}",
-            f"{lock.locks:,}",
-            f"{lock.acquisitions:,}",
-            f"{lock.contended:,}",
-            _seconds(lock.total_wait),
-            _seconds(lock.max_wait),
-            _seconds(lock.total_hold),
-            _seconds(lock.max_hold),
-        )
+        used = f"{lock.acquisitions:,}", f"{lock.contended:,}"
+        waited = _seconds(lock.total_wait), _seconds(lock.max_wait)
+        held = _seconds(lock.total_hold), _seconds(lock.max_hold)
+        if narrow:
+            table.add_row(Text(lock.name), *used, *waited, held[0])
+        else:
+            kind = f"{lock.kind} {lock.family}"
+            made = f"{lock.locks:,}"
+            table.add_row(Text(lock.name), kind, made, *used, *waited, *held)
     _add_rest(table, len(locks))
     return table
 
 
 def _of_conditions(conditions: Sequence[Lock]) -> Table:
-    table = Table(title="Waits to be notified", title_justify="left")
-    table.add_column("Condition", overflow="fold")
-    table.add_column("Kind")
-    for heading in ("Made", "Waits", "Notified", "Waited", "Longest"):
-        table.add_column(heading, justify="right")
+    table = _table("Waits to be notified", "Condition", "Kind")
+    _add_numbers(table, "Made", "Waits", "Notified", "Waited", "Longest")
     for each in conditions[:_MOST_ROWS]:
         table.add_row(
             Text(each.name),
@@ -100,11 +133,9 @@ def _of_conditions(conditions: Sequence[Lock]) -> Table:
 
 
 def _of_blocked(report: Report) -> Table:
-    table = Table(title="Who keeps whom waiting", title_justify="left")
-    for heading in ("Who waits at", "for", "that is held since"):
-        table.add_column(heading, overflow="fold")
-    for heading in ("Waits", "Seconds"):
-        table.add_column(heading, justify="right")
+    headings = "Who waits at", "for", "that is held since"
+    table = _table("Who keeps whom waiting", *headings)
+    _add_numbers(table, "Waits", "Seconds")
     for each in report.blocked[:_MOST_ROWS]:
         table.add_row(
             Text(_short(each.waiter)),
@@ -118,8 +149,8 @@ def _of_blocked(report: Report) -> Table:
 
 
 def _short(place: str) -> str:
-    """Return a place without the folders of its file."""
-    return os.path.basename(place)  # noqa: PTH119 - it is more than a path
+    """Return a place without the folders of its files."""
+    return FOR.join(map(os.path.basename, place.split(FOR)))
 
 
 def _seconds(seconds: float) -> str:

@@ -58,6 +58,11 @@ class Tally:
         self.total_hold += other.total_hold
         self.max_hold = max(self.max_hold, other.max_hold)
 
+    def add_wait(self, total: float, longest: float) -> None:
+        """Add waits that were not for the good."""
+        self.total_wait += total
+        self.max_wait = max(self.max_wait, longest)
+
 
 def key_of(record: Record) -> Key:
     """Return what the lock of that record is summed up with."""
@@ -141,16 +146,24 @@ def _add(sums: dict[Key, Tally], key: Key, tally: Tally) -> None:
         known.add(tally)
 
 
-def totals(records: Iterable[Record]) -> dict[Key, Tally]:
+def totals(records: Iterable[Record], now: float) -> dict[Key, Tally]:
     """Return the sums of all locks, with those that there still are.
 
     Args:
         records: Of the latter.
+        now: Up to when they are held and waited for that are so still.
     """
     _sum_up()
     found: dict[Key, Tally] = {}
     for key, tally in _sums.items():
         _add(found, key, Tally(**vars(tally)))
     for record in records:
-        _add(found, key_of(record), tally_of(record))
+        tally = tally_of(record)
+        for wait in record.waits:
+            tally.add_wait(now - wait.since, now - wait.since)
+        # A permit that was taken for good is not held.
+        for hold in record.holds if record.owned else ():
+            tally.total_hold += now - hold.since
+            tally.max_hold = max(tally.max_hold, now - hold.since)
+        _add(found, key_of(record), tally)
     return found

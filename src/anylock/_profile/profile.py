@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
+import _thread
 import asyncio.locks
 import atexit
 import json
 import multiprocessing.context
 import os
 import runpy
-import sys
 import threading
 from contextlib import suppress
-from importlib.util import find_spec
 from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING
@@ -19,12 +18,15 @@ from typing import TYPE_CHECKING
 from anylock import debug
 from anylock._profile import program
 from anylock._profile.command import FAILED, complain
+from anylock._profile.ending import watch
+from anylock._profile.output import Output, attempt, tables
 from anylock._profile.recording import Recording
 from anylock._profile.replacing import replace
 from anylock._profile.report import report_of
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Callable, Iterator
 
     from anylock._profile.report import Report
 
@@ -51,14 +53,14 @@ def run(options: argparse.Namespace) -> int:
     """
     name, *arguments = options.program
     try:
-        outputs = [_absolute(path) for path in (options.output, options.json)]
+        writers = list(_writers(options.output, options.json))
         if not options.m:
             program.check(name)
     except OSError as error:
         complain([f"cannot open {error.filename!r}: {error.strerror}"])
         return FAILED
     called = ["-m"] * options.m + options.program
-    profile = _Profile(called, options.events, *outputs)
+    profile = _Profile(called, options.events, writers)
     profile.begin()
     try:
         if options.m:
@@ -74,27 +76,35 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _absolute(path: Path | None) -> Path | None:
-    """Return where a report goes, wherever the program may go meanwhile."""
-    if path is None:
-        return None
-    with path.open("a", encoding="utf-8"):  # better now than when all is over
-        return path.absolute()
+def _writers(
+    page: Path | None, data: Path | None
+) -> Iterator[Callable[[Report], None]]:
+    """Give what writes a report; none of it is looked for afterwards."""
+    if data is not None:
+        to_data = Output(data)
+        yield lambda report: to_data.write(json.dumps(report.as_dict()))
+    if page is not None:
+        # Only where it is asked for.
+        from anylock._profile.page import page_maker  # noqa: PLC0415
+
+        to_page, page_of = Output(page), page_maker()
+        yield lambda report: to_page.write(page_of(report))
+    yield tables()
 
 
 class _Profile:
     def __init__(
-        self, called: list[str], events: int, page: Path | None, data: Path | None
+        self, called: list[str], events: int, writers: list[Callable[[Report], None]]
     ) -> None:
         self._called = called
         self._events = events
-        self._page = page
-        self._data = data
+        self._writers = writers
         self._process = os.getpid()
+        self._ending = _thread.allocate_lock()  # once it is taken, it stays so
         self.interrupted = False
 
     def begin(self) -> None:
-        debug.settings.deadlocks = "warn"
+        debug.settings.deadlocks = debug.settings.order = "warn"
         debug.settings.warn = False
         debug.settings.hidden = (*debug.settings.hidden, *_HIDDEN)
         self._recording = Recording(self._events)
@@ -102,6 +112,7 @@ class _Profile:
         # The last to be called: after what the program registers, and after the end of
         # all threads that Python waits for.
         atexit.register(self._end)
+        watch(self._end)
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=self._leave)
         self._started = monotonic()
@@ -113,30 +124,19 @@ class _Profile:
         debug.settings.deadlocks = debug.settings.order = "off"
 
     def _end(self) -> None:
-        if os.getpid() != self._process:
+        # Who asks for it while it is made, by a signal for one, is in a hurry.
+        if os.getpid() != self._process or not self._ending.acquire(False):
             return
         now = monotonic()
         self._leave()
-        report = report_of(self._recording, self._called, self._started, now)
         try:
-            self._write(report)
-        except OSError as error:
-            complain([f"cannot write {error.filename!r}: {error.strerror}"])
+            report = report_of(self._recording, self._called, self._started, now)
+            for write in self._writers:
+                attempt(write, report)
+        except KeyboardInterrupt:
+            complain(["interrupted, the report is not complete"])
         if self.interrupted:
             _remember_interrupt()
-
-    def _write(self, report: Report) -> None:
-        if self._data is not None:
-            with self._data.open("w", encoding="utf-8") as file:
-                json.dump(report.as_dict(), file)
-        if self._page is not None:
-            from anylock._profile.page import page_of  # noqa: PLC0415 - not before
-
-            self._page.write_text(page_of(report), encoding="utf-8")
-        if find_spec("rich") is not None and sys.stderr is not None:
-            from anylock._profile.display import show  # noqa: PLC0415 - not before
-
-            show(report)
 
 
 def _remember_interrupt() -> None:

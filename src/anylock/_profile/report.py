@@ -122,7 +122,11 @@ def report_of(
     """
     events = list(recording.events)
     records = debug.known()
-    sums = sorted(totals(records).items(), key=_most_waited_for)
+    tallies = totals(records, now)
+    for key, in_vain in recording.in_vain.items():
+        if key in tallies:  # not if it was anylock's own, is gone, and dropped
+            tallies[key].add_wait(in_vain.total, in_vain.longest)
+    sums = sorted(tallies.items(), key=_most_waited_for)
     numbers = {key: number for number, (key, _) in enumerate(sums)}
     stacks = StackTable()
     spans = spans_of(events, records, now)

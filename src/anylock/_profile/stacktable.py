@@ -6,10 +6,15 @@ import linecache
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from anylock._profile.origin import is_standard
 from anylock.debug import Stack
 
 if TYPE_CHECKING:
     from anylock.debug import RawStack
+
+
+FOR = ", for "
+"""Between a place and its caller."""
 
 
 @dataclass(frozen=True)
@@ -20,6 +25,9 @@ class Frame:
     line: int
     function: str
     source: str
+
+
+_NOWHERE = Frame("?", 0, "?", "")
 
 
 class StackTable:
@@ -51,9 +59,11 @@ class StackTable:
         return number
 
     def place(self, number: int) -> str:
-        """Return the innermost place of a stack, in one line."""
-        frames = self.stacks[number]
-        if not frames:
-            return "?"
-        last = frames[-1]
-        return f"{last.file}:{last.line} in {last.function}"
+        """Return the innermost place of a stack in one line, and that which calls it.
+
+        Locks are often taken by a decorator or a small method; who called that is what
+        tells one from another. That an event loop or a pool did does not.
+        """
+        last, *callers = self.stacks[number][:-3:-1] or [_NOWHERE]
+        frames = [last, *(each for each in callers if not is_standard(each.file))]
+        return FOR.join(f"{e.file}:{e.line} in {e.function}" for e in frames)

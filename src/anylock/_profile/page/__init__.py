@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 from anylock._profile.report import SPAN
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from anylock._profile.report import Report
 
 _HERE = Path(__file__).parent
@@ -23,18 +25,16 @@ _MOST_SPANS = 20_000
 _START, _END = SPAN.index("start"), SPAN.index("end")
 
 
-def page_of(report: Report) -> str:
-    """Return the page.
+def page_maker() -> Callable[[Report], str]:
+    """Return what makes the page of a report, and reads nothing any more."""
+    template = Template(_read("page.html"))
+    parts = {"style": _read("page.css"), "script": "\n".join(map(_read, _SCRIPTS))}
 
-    Args:
-        report: What it shows.
-    """
-    return Template(_read("page.html")).substitute(
-        title=html.escape(" ".join(report.program)),
-        style=_read("page.css"),
-        script="\n".join(map(_read, _SCRIPTS)),
-        data=_data(report),
-    )
+    def page_of(report: Report) -> str:
+        title = html.escape(" ".join(report.program))
+        return template.substitute(parts, title=title, data=_data(report))
+
+    return page_of
 
 
 def _read(name: str) -> str:

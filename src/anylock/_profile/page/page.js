@@ -1,3 +1,7 @@
+function several(number, noun) {
+  return `${number.toLocaleString("en")} ${noun}${number === 1 ? "" : "s"}`;
+}
+
 function fillPage() {
   const made = data.locks.reduce((sum, lock) => sum + lock.locks, 0);
   const dropped = data.dropped
@@ -5,7 +9,7 @@ function fillPage() {
       + "tables of locks and conditions only"
     : "";
   document.getElementById("summary").textContent =
-    `${made.toLocaleString("en")} locks from ${data.locks.length} places in `
+    `${several(made, "lock")} from ${several(data.locks.length, "place")} in `
     + `${inSeconds(data.seconds)} of ${data.python}; `
     + `${data.events.toLocaleString("en")} events${dropped}.`;
   fillFound();

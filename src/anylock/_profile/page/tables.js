@@ -112,7 +112,7 @@ function fillTables() {
 }
 
 function shortPlace(place) {
-  return place.replace(/^.*[/\\]/, "");
+  return place.split(", for ").map((each) => each.replace(/^.*[/\\]/, "")).join(", for ");
 }
 
 function fillFound() {

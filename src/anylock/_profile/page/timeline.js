@@ -13,6 +13,34 @@ function lanesOf(spans) {
   });
 }
 
+// A server that has a task or a thread for each request has thousands of them. Where that
+// is so, those without a name of their own share rows, one after the other.
+const MANY = 50;
+const NAMELESS = {tasks: /^task Task-\d+$/, threads: /^thread (Thread|Dummy)-\d+/};
+
+function rowsOf(byActor) {
+  const sortOf = (actor) =>
+    Object.keys(NAMELESS).find((sort) => NAMELESS[sort].test(data.actors[actor]));
+  const numbers = {};
+  for (const actor of byActor.keys()) {
+    numbers[sortOf(actor)] = (numbers[sortOf(actor)] ?? 0) + 1;
+  }
+  const rows = [];
+  for (const [actor, spans] of byActor) {
+    const sort = sortOf(actor);
+    const shared = sort && numbers[sort] > MANY;
+    const end = spans.reduce((last, span) => Math.max(last, span[END]), 0);
+    const row = shared && rows.find((each) => each.sort === sort && each.end <= spans[0][START]);
+    if (row) {
+      row.spans.push(...spans);
+      row.end = end;
+    } else {
+      rows.push({title: shared ? sort : data.actors[actor], sort: shared && sort, spans, end});
+    }
+  }
+  return rows;
+}
+
 class Timeline {
   constructor(section) {
     this.area = section.querySelector("#lanes");
@@ -46,12 +74,12 @@ class Timeline {
     }
     this.rows = [];
     let top = 0;
-    for (const [actor, spans] of byActor) {
+    for (const {title, spans} of rowsOf(byActor)) {
       const placed = lanesOf(spans);
       const lanes = 1 + placed.reduce((most, {lane}) => Math.max(most, lane), 0);
       const height = lanes * HEIGHT + 6;
       this.rows.push({top, height, placed});
-      const name = element("div", {title: data.actors[actor]}, data.actors[actor]);
+      const name = element("div", {title}, title);
       name.style.height = name.style.lineHeight = `${height}px`;
       this.names.append(name);
       top += height;
