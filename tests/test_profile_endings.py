@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from anylock._profile import ending
 from profiled import PATIENCE, Done, plain, profiled, write
 
 if TYPE_CHECKING:
@@ -18,11 +19,17 @@ if TYPE_CHECKING:
 
 SIGNALS = ("SIGHUP", "SIGINT", "SIGTERM")
 
+# Ready is it only when it waits: an interrupt amid what measures the coverage would
+# leave that locked.
 WAITS = """
     import threading
     lock = threading.Lock()
-    with lock:
+    def tell():
+        while hasattr(lock, "_anylock") and not lock._anylock.waits:
+            pass
         print("ready", flush=True)
+    threading.Thread(target=tell, daemon=True).start()
+    with lock:
         lock.acquire()
     """
 
@@ -105,6 +112,7 @@ def test_signals_from_outside(name: str, tmp_path: Path) -> None:
 
 FORKS = """
     import os, signal, threading
+    signal.signal(signal.SIGHUP, print)
     def fork():
         child = os.fork()
         if child == 0:
@@ -135,6 +143,37 @@ def test_signals_to_forked_children(tmp_path: Path) -> None:
     assert done.out == f"{int(signal.SIGTERM)}\n" * 20 + "256\n"
     assert done[:3] == plain(tmp_path, "app.py")[:3]
     assert done.report
+
+
+def test_a_signal_that_is_ignored(tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        app="""
+        import signal
+        assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+        signal.raise_signal(signal.SIGHUP)
+        """,
+    )
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does
+    try:
+        done = profiled(tmp_path, "app.py")
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    assert (done.status, done.err) == (0, "")
+    assert done.report
+
+
+def test_what_a_signal_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Here, as what it ends leaves no traces of what it ran.
+    done: list[object] = []
+    monkeypatch.setattr(os, "kill", lambda *arguments: done.append(arguments))
+    monkeypatch.setattr(ending, "_set_handler", lambda *these: done.append(these))
+    ending._dying(lambda: done.append("end"))(signal.SIGTERM, None)
+    assert done == [
+        (signal.SIGTERM, signal.SIG_DFL),
+        "end",
+        (os.getpid(), signal.SIGTERM),
+    ]
 
 
 HURRY = """
@@ -202,6 +241,8 @@ def test_the_program_may_not_open_files_any_more(tmp_path: Path) -> None:
         sys.addaudithook(refuse)
         if sys.argv[1:]:
             os.closerange(3, 100)
+        if sys.argv[1:] == ["reuse"]:
+            others = [open("other", "w") for _ in range(20)]
         """,
     )
     files = [tmp_path / "x.html", tmp_path / "x.json"]
@@ -211,7 +252,9 @@ def test_the_program_may_not_open_files_any_more(tmp_path: Path) -> None:
     assert (done.status, done.err) == (0, "")
     assert files[0].read_text().startswith("<!DOCTYPE")
     assert json.loads(files[1].read_text())["locks"] == []
-    done = profiled(tmp_path, "app.py", "close", options=options)
-    assert done.status == 0
-    assert done.err.count("anylock profile: cannot write") == 2
-    assert done.report
+    for way in ("close", "reuse"):
+        done = profiled(tmp_path, "app.py", way, options=options)
+        assert done.status == 0
+        assert done.err.count("anylock profile: cannot write") == 2
+        assert done.report
+    assert not (tmp_path / "other").read_text()

@@ -190,8 +190,10 @@ OWN_CLASS = """
 
     if __name__ == "__main__":
         context = multiprocessing.get_context(sys.argv[1])
-        with context.Pool(2, begin, [context.Lock()]) as pool:
-            print(pool.map(twice, [Thing(1), Thing(2)]))
+        pool = context.Pool(2, begin, [context.Lock()])
+        print(pool.map(twice, [Thing(1), Thing(2)]))
+        pool.close()
+        pool.join()
     """
 
 

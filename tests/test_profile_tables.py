@@ -103,7 +103,6 @@ def test_narrow_tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert re.search(r"app:9 a_lock_that_has_a_longer_name +2 +1 ", report)
     assert "never_taken" not in report
     assert "Those from 1 of the places were never taken." in report
-    assert "app.py:4 in guarded, for" in report
     monkeypatch.delenv("COLUMNS")
     report = profiled(tmp_path, "app.py").report
     assert "app.py:4 in guarded, for app.py:7 in caller" in report

@@ -251,6 +251,13 @@ def test_errors_of_release(recording: Recording) -> None:
         rlock._release_save()
 
 
+def test_a_number_of_permits_that_is_none(recording: Recording) -> None:
+    permits = stdlib.Semaphore()
+    with pytest.raises(TypeError):
+        permits.release("2")
+    assert not recording.events
+
+
 def test_somebody_else_s() -> None:
     rlock = stdlib.RLock()
     errors: list[Any] = []

@@ -66,6 +66,7 @@ def show(report: Report) -> None:
 def _table(title: str, *words: str) -> Table:
     table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
     table.pad_edge = table.show_edge = False
+    table.padding = (0, 1, 0, 0)
     for heading in words:
         table.add_column(heading, overflow="fold")
     return table

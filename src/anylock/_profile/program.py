@@ -86,9 +86,8 @@ def _new_main() -> ModuleType:
     """Put an empty module in the place of that which runs us, and return it."""
     ours = sys.modules["__main__"]
     main = sys.modules["__main__"] = ModuleType("__main__")
-    if sys.modules.get("__mp_main__") is ours:
-        # What multiprocessing calls it, for what the program's processes send back.
-        sys.modules["__mp_main__"] = main
+    # What multiprocessing calls it, for what the program's processes send back.
+    sys.modules["__mp_main__"] = main
     vars(main)["__builtins__"] = builtins
     # Not from Python 3.14 on, and then it would be in the way.
     vars(main).update((n, {}) for n in vars(ours) if n == "__annotations__")
