@@ -166,8 +166,12 @@ def test_a_signal_that_is_ignored(tmp_path: Path) -> None:
 def test_what_a_signal_does(monkeypatch: pytest.MonkeyPatch) -> None:
     # Here, as what it ends leaves no traces of what it ran.
     done: list[object] = []
-    monkeypatch.setattr(os, "kill", lambda *arguments: done.append(arguments))
-    monkeypatch.setattr(ending, "_set_handler", lambda *these: done.append(these))
+
+    def note(*arguments: object) -> None:
+        done.append(arguments)
+
+    monkeypatch.setattr(os, "kill", note)
+    monkeypatch.setattr(ending, "_set_handler", note)
     ending._dying(lambda: done.append("end"))(signal.SIGTERM, None)
     assert done == [
         (signal.SIGTERM, signal.SIG_DFL),

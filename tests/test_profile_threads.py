@@ -119,7 +119,7 @@ def test_their_types(name: str) -> None:
 
 def test_what_is_derived_from_the_type_of_re_entrant_locks() -> None:
     type_of: Any = type
-    base = type_of(stdlib.RLock())
+    base: Any = type_of(stdlib.RLock())
 
     class Own(base):  # type: ignore[misc]
         def __init__(self, text: str, *, number: int) -> None:
@@ -165,6 +165,15 @@ def test_what_is_derived_from_the_others(name: str) -> None:
         with own:
             pass
         assert calls == [(True,)]
+
+
+def test_what_others_put_in_the_place_of_locks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(threading, "_CRLock", None)  # as gevent does
+    assert type(stdlib.RLock()) is stdlib._PyRLock
+    monkeypatch.setattr(threading, "RLock", stdlib._PyRLock)  # as eventlet does
+    condition = stdlib.Condition()
+    assert record_of(condition)
+    assert type(condition._lock) is stdlib._PyRLock
 
 
 def test_arguments_that_are_wrong() -> None:

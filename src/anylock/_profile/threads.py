@@ -32,6 +32,9 @@ _rlock: Any = threading.RLock
 _lock_type: Any = _lock().__class__
 _rlock_type: Any = _rlock().__class__
 
+_threading: Any = threading
+_c_rlock = _threading._CRLock  # noqa: SLF001 - gevent takes it away, for one in Python
+
 _FOREVER = (True, -1)
 
 
@@ -50,7 +53,8 @@ class _Around(StandIn):
         """Make one, or the real thing for the standard library."""
         derived = "real" not in vars(cls)
         site = origin(get_frame(0).f_back, always=derived)
-        if site is None or ((arguments or options) and not derived):
+        replaced = cls.family == "RLock" and _threading._CRLock is not _c_rlock  # noqa: SLF001
+        if site is None or replaced or ((arguments or options) and not derived):
             return cls.real(*arguments, **options)  # which may be an error of its own
         return cls.at(site)
 
@@ -223,8 +227,10 @@ class Condition(Derived, threading.Condition):
     owned = False
 
     def __init__(self, lock: Any = None) -> None:
+        if lock is None and _threading.RLock is RLock:  # else that of eventlet
+            lock = RLock.at(self._anylock.site)
         inside: Any = super()
-        inside.__init__(RLock.at(self._anylock.site) if lock is None else lock)
+        inside.__init__(lock)
 
     def wait(self, timeout: float | None = None) -> bool:
         wait = partial(super().wait, timeout)
