@@ -19,18 +19,20 @@ if TYPE_CHECKING:
 
 SIGNALS = ("SIGHUP", "SIGINT", "SIGTERM")
 
-# Ready is it only when it waits: an interrupt amid what measures the coverage would
-# leave that locked.
+# It waits again and again, since Python forgets to look for a signal that comes right
+# before a wait. It is ready when it did before: an interrupt amid what measures the
+# coverage of new code would leave that locked.
 WAITS = """
-    import threading
+    import threading, time
     lock = threading.Lock()
     def tell():
-        while hasattr(lock, "_anylock") and not lock._anylock.waits:
-            pass
+        while hasattr(lock, "_anylock") and lock._anylock.timeouts < 2:
+            time.sleep(0.001)
         print("ready", flush=True)
     threading.Thread(target=tell, daemon=True).start()
     with lock:
-        lock.acquire()
+        while not lock.acquire(timeout=0.01):
+            pass
     """
 
 ENDS = {
