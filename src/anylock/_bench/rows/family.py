@@ -108,6 +108,20 @@ STATEMENTS = (
         "make_semaphore('thread') aiologic.Semaphore asyncio.Semaphore",
         loop="asyncio",
     ),
+    row(
+        "semaphore-debug-thread",
+        "semaphore: with, debug, thread kind",
+        WITH,
+        "make_semaphore('thread',debug=True) make_semaphore('thread')",
+        Target(5000, of="ours"),
+    ),
+    row(
+        "rlock-debug-thread",
+        "rlock: with, debug, thread kind",
+        WITH,
+        "make_rlock('thread',debug=True) make_rlock('thread')",
+        Target(5000, of="ours"),
+    ),
     various(
         "semaphore-process-asyncio",
         "semaphore: async with, process kind, asyncio",

@@ -90,6 +90,28 @@ PLAIN = (
         "threading.Lock",
         target=Target(1500, of="ours"),
     ),
+    row(
+        "with-debug-thread",
+        "with, debug lock, thread kind",
+        WITH,
+        "make_lock('thread',debug=True) make_lock('thread')",
+        Target(5000, of="ours"),
+    ),
+    row(
+        "with-debug-process",
+        "with, debug lock, process kind",
+        WITH,
+        "make_lock('process',debug=True) make_lock('process')",
+        Target(5000, of="ours"),
+    ),
+    row(
+        "async-with-debug-asyncio",
+        "async with, debug lock, async kind, asyncio",
+        ASYNC_WITH,
+        "make_lock('async',debug=True) make_lock('async')",
+        Target(5000, of="ours"),
+        loop="asyncio",
+    ),
     # And what users do as well.
     created("create-async", "make_lock('async')", "asyncio.Lock", "anyio.Lock"),
     created("create-process", "make_lock('process')", "multiprocessing.Lock"),

@@ -32,13 +32,13 @@ def row(  # noqa: PLR0913 - an argument per column of the tables
     what: str,
     statement: str,
     labels: str,
-    target: float | None = None,
+    target: float | Target | None = None,
     *,
     loop: Loop | None = None,
 ) -> Statement:
     """Give a row in which all do the same; `labels` names ours first."""
     contenders = tuple(using(label, statement) for label in labels.split())
-    limit = None if target is None else Target(target)
+    limit = Target(target) if isinstance(target, (int, float)) else target
     return Statement(key, what, contenders, limit, loop)
 
 
