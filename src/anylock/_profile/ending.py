@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from _thread import get_ident
 from functools import wraps
 from typing import TYPE_CHECKING, Any
@@ -33,8 +34,7 @@ def watch(end: Callable[[], object]) -> None:
     for number in _DEADLY:
         if _get_handler(number) == signal.SIG_DFL:
             _set_handler(number, dying)
-    if hasattr(os, "register_at_fork"):
-        _undo_in_children(dying)
+    _undo_in_children(dying)
 
 
 def _put(*functions: Any) -> None:
@@ -81,6 +81,8 @@ def _hiding(dying: Any) -> tuple[Any, Any]:
 
 
 def _undo_in_children(dying: Any) -> None:
+    if sys.platform == "win32":
+        return  # nothing forks there
     # A signal that came to the child before, Python would forget there. So it has to
     # wait until it is deadly again.
     masks: dict[int, Any] = {}
