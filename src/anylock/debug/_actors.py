@@ -50,9 +50,9 @@ class Actor:
     def __init__(self, kind: Literal["task", "thread"], subject: Any) -> None:
         self.kind: Literal["task", "thread"] = kind
         """What it is."""
-        self.number = next(_numbers)
+        self.number: int = next(_numbers)
         """Nobody else's, ever."""
-        self.ident = get_ident()
+        self.ident: int = get_ident()
         """The ident of the thread, or of that in which the task was first met."""
         self.holds: dict[Hold, None] = {}
         """What it holds at this moment, in the order in which it came."""
@@ -63,7 +63,7 @@ class Actor:
         a task of its event loop blocks it."""
         self._subject = subject
         self._name: str | None = None
-        self.signature = str(self).encode()
+        self.signature: bytes = str(self).encode()
         """What it is called at first, for other processes."""
 
     @property
@@ -169,7 +169,7 @@ class label:  # noqa: N801 - used like a function
     __slots__ = ("_before", "text")
 
     def __init__(self, text: str) -> None:
-        self.text = text
+        self.text: str = text
         self._before: list[str | None] = []
 
     def __enter__(self) -> Self:

@@ -48,7 +48,7 @@ class Node:
     __slots__ = ("after", "site")
 
     def __init__(self, site: Site) -> None:
-        self.site = site
+        self.site: Site = site
         self.after: dict[Node, Edge] = {}
 
 

@@ -49,15 +49,15 @@ class Hold:
         *,
         scoped: bool,
     ) -> None:
-        self.record = record
-        self.actor = actor
-        self.since = since
-        self.stack = stack
-        self.label = label
-        self.scoped = scoped
+        self.record: Record = record
+        self.actor: Actor = actor
+        self.since: float = since
+        self.stack: RawStack = stack
+        self.label: str | None = label
+        self.scoped: bool = scoped
         """Whether the same actor is to release it: it came in by `with`. Who calls
         `acquire` may do so for somebody else, who releases it."""
-        self.depth = 1
+        self.depth: int = 1
         """How often it has entered."""
 
 
@@ -92,16 +92,16 @@ class Wait:
         *,
         limited: bool,
     ) -> None:
-        self.record = record
-        self.actor = actor
-        self.since = since
-        self.stack = stack
-        self.label = label
-        self.live = False
+        self.record: Record = record
+        self.actor: Actor = actor
+        self.since: float = since
+        self.stack: RawStack = stack
+        self.label: str | None = label
+        self.live: bool = False
         """Whether others see it."""
-        self.limited = limited
+        self.limited: bool = limited
         """Whether it ends by itself some day."""
-        self.before = actor.wait
+        self.before: Wait | None = actor.wait
         """What the same actor waits for, if this is in a signal handler."""
         self.blocked_before: Wait | None = None
         """What the thread was blocked by, likewise."""
@@ -109,11 +109,11 @@ class Wait:
         """The thread that it blocks; None if a task waits without blocking one."""
         self.loops: tuple[Any, ...] = ()
         """The event loops of that thread, which stop meanwhile."""
-        self.contended = False
+        self.contended: bool = False
         """Whether the lock was not free."""
-        self.for_notice = False
+        self.for_notice: bool = False
         """Whether it waits to be notified, by whoever may do that."""
-        self.must_get = False
+        self.must_get: bool = False
         """Whether it takes back what was given up while it waited to be notified: who
         leaves such a wait without the lock would release somebody else's."""
         self.behind: tuple[Hold, ...] = ()
@@ -173,23 +173,23 @@ class Record:
         reentrant: bool = False,
         owned: bool = True,
     ) -> None:
-        self.number = next(_numbers)
-        self.kind = kind
-        self.family = family
-        self.name = name
-        self.busy = busy
-        self.shared = shared
-        self.reentrant = reentrant
-        self.owned = owned
+        self.number: int = next(_numbers)
+        self.kind: str = kind
+        self.family: str = family
+        self.name: str | None = name
+        self.busy: Callable[[], object] = busy
+        self.shared: bool = shared
+        self.reentrant: bool = reentrant
+        self.owned: bool = owned
         self.site: Site = site_of(get_frame(1))
         self.node: Node | None = None
         """Of its site, in the order of sites; None until it is taken beside another."""
-        self.handed = False
+        self.handed: bool = False
         """Whether somebody has released it who did not hold it: no telling then who
         will."""
         self.board: Board | None = None
         """Where other processes see who holds it."""
-        self.reset_after_fork = False
+        self.reset_after_fork: bool = False
         self.holder: Hold | None = None
         """Who holds it, if it is not shared."""
         self.among: dict[Hold, None] = {}
@@ -199,8 +199,14 @@ class Record:
         self.beside: tuple[Record, ...] = ()
         """Whose holders keep others from this lock, if these are not its own."""
         # Of one that is not shared, its holder counts; else whoever has the mutex.
-        self.acquisitions = self.contended = self.timeouts = self.cancellations = 0
-        self.total_wait = self.max_wait = self.total_hold = self.max_hold = 0.0
+        self.acquisitions: int = 0
+        self.contended: int = 0
+        self.timeouts: int = 0
+        self.cancellations: int = 0
+        self.total_wait: float = 0.0
+        self.max_wait: float = 0.0
+        self.total_hold: float = 0.0
+        self.max_hold: float = 0.0
         records[self.number] = weakref.ref(self, partial(records.pop, self.number))
 
     @property

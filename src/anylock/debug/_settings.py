@@ -40,7 +40,7 @@ class Settings:
     hidden: tuple[str, ...] = ()
 
 
-settings = Settings()
+settings: Settings = Settings()
 """Those in use."""
 
 

@@ -47,7 +47,7 @@ class Stack:
     __slots__ = ("raw",)
 
     def __init__(self, raw: RawStack) -> None:
-        self.raw = raw
+        self.raw: RawStack = raw
 
     def __iter__(self) -> Iterator[FrameSummary]:
         """Give the frames, the outermost first, without ours and hidden ones."""
