@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from anylock._soak.plan import Plan, plans
+from anylock._soak.soak import VIOLATED
 from anylock._soak.subjects import SUBJECTS, Subject
 
 if TYPE_CHECKING:
@@ -83,6 +84,19 @@ def soak_of(name: str, seed: str, patience: str = "20") -> tuple[int, str, str]:
         *("--seconds=1", f"--seed={seed}", f"--patience={patience}"),
     )
     return done.returncode, done.stdout, done.stderr
+
+
+def violation_of(name: str, seed: str, patience: str = "20") -> tuple[str, str]:
+    """Run rounds of a broken subject until its fault is found, and return the output.
+
+    Where the machine is busy, a second may be too short for those that depend on who
+    is killed where.
+    """
+    for _ in range(5):
+        status, out, err = soak_of(name, seed, patience)
+        if status == VIOLATED:
+            return out, err
+    raise AssertionError(out + err)
 
 
 def many_tasks(plan: Plan) -> bool:
