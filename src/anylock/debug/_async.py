@@ -145,6 +145,6 @@ class DebugAsyncCondition(DebugNotices, AsyncCondition):
     async def wait(self, timeout: float | None = None) -> bool:
         """Give the lock up, wait to be notified, and take the lock again."""
         wait = partial(super().wait, timeout)
-        return await await_notice_in_task(
-            self._record, wait, limited=timeout is not None
-        )
+        limited = timeout is not None
+        way = self._record, wait
+        return await await_notice_in_task(*way, limited=limited, pass_on=self.notify)

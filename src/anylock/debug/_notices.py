@@ -6,6 +6,7 @@ who is known, so that it is never part of a deadlock that is told.
 
 from __future__ import annotations
 
+from itertools import starmap
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,8 @@ from anylock.debug._ways import begin, end, end_by, new_wait, notified
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
+
+_ONCE = ((),)
 
 
 class DebugNotices:
@@ -50,40 +53,63 @@ class DebugNotices:
         return stats_of(self._record)
 
 
-def await_notice(record: Record, wait: Callable[[], bool], *, limited: bool) -> bool:
-    """Wait in this thread to be notified."""
+def await_notice(
+    record: Record,
+    wait: Callable[[], bool],
+    *,
+    limited: bool,
+    pass_on: Callable[[], object] | None = None,
+) -> bool:
+    """Wait in this thread to be notified.
+
+    Args:
+        record: Of the condition.
+        wait: Waits; says whether it was notified. It ends with the lock.
+        limited: Whether it waits for a limited time only.
+        pass_on: Notifies somebody else: for a notification whose wait was interrupted
+            afterwards. None if that is lost, as by the conditions of others.
+    """
     me, thread = here(), this_thread.actor
     waiting = new_wait(record, me, limited=limited)
     waiting.for_notice = True
     waiting.blocks, waiting.blocked_before = thread, thread.wait
     waiting.loops = loops_here()
-    begin(waiting)
+    got: list[bool] = []  # noted from C: a handler may raise before it is stored
     try:
+        begin(waiting)
         try:
             announce(waiting)
-            got = wait()
+            got.extend(starmap(wait, _ONCE))
         finally:
             waiting.live = False
             me.wait = waiting.before
             thread.wait = waiting.blocked_before
             retract(waiting)
+        notified(waiting) if got[0] else end(waiting, "timed out")
+        look_at_loop(waiting, monotonic())
     except BaseException as error:
-        end_by(waiting, error)
+        if not got:
+            end_by(waiting, error)
+        elif got[0] and pass_on is not None:
+            pass_on()
         raise
-    notified(waiting) if got else end(waiting, "timed out")
-    look_at_loop(waiting, monotonic())
-    return got
+    return got[0]
 
 
 async def await_notice_in_task(
-    record: Record, wait: Callable[[], Awaitable[bool]], *, limited: bool
+    record: Record,
+    wait: Callable[[], Awaitable[bool]],
+    *,
+    limited: bool,
+    pass_on: Callable[[], object] | None = None,
 ) -> bool:
-    """Wait in a task to be notified."""
+    """Wait in a task to be notified; the arguments are as above."""
     me = here()
     waiting = new_wait(record, me, limited=limited)
     waiting.for_notice = True
-    begin(waiting)
+    got = None
     try:
+        begin(waiting)
         try:
             announce(waiting)
             got = await wait()
@@ -91,8 +117,11 @@ async def await_notice_in_task(
             waiting.live = False
             me.wait = waiting.before
             retract(waiting)
+        notified(waiting) if got else end(waiting, "timed out")
     except BaseException as error:
-        end_by(waiting, error)
+        if got is None:
+            end_by(waiting, error)
+        elif got and pass_on is not None:
+            pass_on()
         raise
-    notified(waiting) if got else end(waiting, "timed out")
     return got

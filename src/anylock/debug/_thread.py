@@ -198,11 +198,12 @@ class DebugThreadCondition(DebugNotices, ThreadCondition):
     def wait(self, timeout: float | None = None) -> bool:
         """Give the lock up, block this thread until notified, and take it again."""
         wait = partial(super().wait, timeout)
-        return await_notice(self._record, wait, limited=timeout is not None)
+        limited = timeout is not None
+        return await_notice(self._record, wait, limited=limited, pass_on=self.notify)
 
     async def async_wait(self, timeout: float | None = None) -> bool:
         """Give the lock up, wait in a task to be notified, and take it again."""
         wait = partial(super().async_wait, timeout)
-        return await await_notice_in_task(
-            self._record, wait, limited=timeout is not None
-        )
+        limited = timeout is not None
+        way = self._record, wait
+        return await await_notice_in_task(*way, limited=limited, pass_on=self.notify)

@@ -1,0 +1,103 @@
+"""An interruption amid the wait of a debug condition loses no notification, no lock."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from anylock import debug, make_lock, make_rlock
+from conditions import assert_at_rest, notify, waiting
+from debugged import condition_of, happened, lock_of, watched
+from interruptions import Interrupted, interrupt, interrupt_at, run_points
+from staging import PATIENCE, in_thread, until
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+pytest_plugins = ["debug_fixtures"]
+pytestmark = pytest.mark.usefixtures("quiet", "_no_garbage_collection")
+
+from_3_11 = pytest.mark.skipif(
+    sys.version_info < (3, 11), reason="promised from 3.11 on"
+)
+depths = pytest.mark.parametrize(
+    ("make", "depth"), [(make_lock, 1), (make_rlock, 1), (make_rlock, 3)]
+)
+
+
+class Behind:
+    """A thread that waits behind the one that is tested, and must be notified."""
+
+    def __init__(self, condition: Any) -> None:
+        self.condition = condition
+        self.notified = False
+        self.first_has_left = False
+
+    def wait(self) -> None:
+        until(lambda: self.first_has_left or waiting(self.condition))
+        with self.condition:
+            self.notified = self.condition.wait(PATIENCE)
+
+    def notify(self) -> None:
+        """Notify once: the first one, or if that was interrupted before, this."""
+        until(lambda: (1 if self.first_has_left else 2) == waiting(self.condition))
+        notify(self.condition)
+
+    def notify_again(self) -> None:
+        until(lambda: waiting(self.condition) == 1)
+        notify(self.condition)
+
+
+@from_3_11
+@depths
+def test_in_a_thread(make: Callable[..., Any], depth: int) -> None:
+    def attempt(point: int, where: list[str]) -> None:
+        condition = condition_of("thread", lock_of("thread", make))
+        behind = Behind(condition)
+        with in_thread(behind.wait), in_thread(behind.notify):
+            with ExitStack() as held:
+                for _ in range(depth):
+                    held.enter_context(condition)
+                try:
+                    with interrupt_at(point, interrupt, where):
+                        assert condition.wait(PATIENCE)
+                except Interrupted:
+                    pass
+                else:
+                    assert not where
+                behind.first_has_left = True
+                condition.notify(0)  # it has the lock
+            if not where:
+                behind.notify_again()
+        assert behind.notified
+        assert_at_rest(condition)
+        assert not condition.record.waits
+        assert not condition.stats().holders
+
+    run_points(attempt, parks=False)
+
+
+@pytest.mark.filterwarnings("error::anylock.debug.LoopBlockedWarning")
+def test_a_warning_that_is_an_error_comes_after_the_notification() -> None:
+    condition = condition_of("thread")
+    behind = Behind(condition)
+    debug.settings.warn = True
+    debug.settings.blocked_loop = -1
+
+    async def main() -> None:
+        with condition:
+            try:
+                with pytest.raises(debug.LoopBlockedWarning):
+                    condition.wait(PATIENCE)
+            finally:
+                behind.first_has_left = True
+
+    with watched() as events, in_thread(behind.wait), in_thread(behind.notify):
+        asyncio.run(main())
+    assert behind.notified
+    assert happened(events, condition) == ["waits", "waits", "got", "got"]
+    assert_at_rest(condition)
