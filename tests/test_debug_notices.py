@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from anylock import debug, make_lock, make_rlock
+from anylock import debug, make_condition, make_lock, make_rlock
+from anylock._blocking import BlockedThread
 from conditions import assert_at_rest, notify, waiting
 from debugged import condition_of, happened, lock_of, watched
 from interruptions import Interrupted, interrupt, interrupt_at, run_points
@@ -17,6 +18,8 @@ from staging import PATIENCE, in_thread, until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from anylock._notices import Notices
 
 pytest_plugins = ["debug_fixtures"]
 pytestmark = pytest.mark.usefixtures("quiet", "_no_garbage_collection")
@@ -77,6 +80,42 @@ def test_in_a_thread(make: Callable[..., Any], depth: int) -> None:
         assert_at_rest(condition)
         assert not condition.record.waits
         assert not condition.stats().holders
+
+    run_points(attempt, parks=False)
+
+
+@from_3_11
+@pytest.mark.parametrize("is_debug", [False, True])
+@pytest.mark.parametrize("kind", ["async", "thread"])
+@pytest.mark.parametrize("make", [make_lock, make_rlock])
+def test_in_a_task(kind: Any, make: Callable[..., Any], *, is_debug: bool) -> None:
+    """That the lock is not lost is promised nowhere for tasks; see docs/locks.md."""
+
+    def attempt(point: int, where: list[str]) -> None:
+        lock = make(kind, debug=is_debug)
+        condition: Any = make_condition(kind, lock, debug=is_debug)
+        notices: Notices = condition._notices
+        behind = BlockedThread()
+
+        async def notify_unseen() -> None:
+            profile = sys.getprofile()
+            sys.setprofile(None)
+            notices.add(behind)
+            notices.notify()
+            sys.setprofile(profile)
+
+        async def main() -> None:
+            await lock.__aenter__()
+            notifying = asyncio.create_task(notify_unseen())
+            with suppress(Interrupted), interrupt_at(point, interrupt, where):
+                assert await condition.async_wait()
+            await notifying
+            if not where:
+                notices.notify()
+
+        asyncio.run(main())
+        assert behind.granted
+        assert not len(notices)
 
     run_points(attempt, parks=False)
 

@@ -221,6 +221,62 @@ class InterruptedAtTheEnd(Giving):
         raise Interrupted
 
 
+class InterruptedNotices(Notices):
+    """A handler raises once: after somebody was queued, or before it leaves."""
+
+    __slots__ = ("left", "when")
+
+    def __init__(self, when: str) -> None:
+        super().__init__()
+        self.when = when
+        self.left: list[Waiter] = []
+
+    def add(self, waiter: Waiter) -> None:
+        super().add(waiter)
+        if self.when == "add":
+            raise Interrupted
+
+    def withdraw(self, waiter: Waiter) -> bool:
+        self.left.append(waiter)
+        if self.when == "withdraw" and len(self.left) == 1:
+            raise Interrupted
+        return super().withdraw(waiter)
+
+
+class Taking(Giving):
+    taken = 0
+
+    async def take_back(self, _kept: str) -> None:
+        self.taken += 1
+
+
+def test_nobody_is_left_in_the_queue_who_was_interrupted() -> None:
+    giving = Taking()
+    giving.notices = InterruptedNotices("add")
+
+    async def main() -> None:
+        with pytest.raises(Interrupted):
+            await giving.wait(None)
+
+    asyncio.run(main())
+    assert not len(giving.notices)
+    assert giving.taken == 0  # nor was it given up
+
+
+def test_who_is_interrupted_when_it_leaves_passes_on_and_takes_back() -> None:
+    giving = Taking()
+    giving.notices = InterruptedNotices("withdraw")
+
+    async def main() -> None:
+        asyncio.get_running_loop().call_soon(giving.notices.notify)
+        with pytest.raises(Interrupted):
+            await giving.wait(None)
+
+    asyncio.run(main())
+    assert giving.behind.granted
+    assert giving.taken == 1
+
+
 def test_a_notification_goes_on_if_the_lock_cannot_be_given_up() -> None:
     giving = NotifiedAndInterrupted()
 

@@ -16,6 +16,7 @@ import _thread
 import sys
 from collections import OrderedDict
 from contextlib import suppress
+from itertools import starmap
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from anylock import _parking
@@ -113,26 +114,23 @@ async def wait_in_task(
         Whether it was notified before the time was over.
     """
     waiter = _parking.new_waiter()
-    notices.add(waiter)
+    given: list[T] = []  # noted from C: a handler may raise before it is stored
     try:
-        kept = give_up()
-    except BaseException:
-        if not notices.withdraw(waiter):
-            notices.notify()
-        raise
-    try:
+        notices.add(waiter)
+        given.extend(starmap(give_up, ((),)))
         await waiter.wait(timeout)
+        notified = not notices.withdraw(waiter)
     except BaseException as error:
         if not notices.withdraw(waiter):
             notices.notify()
-        if isinstance(error, GeneratorExit):
-            close(kept)
-        else:
-            await _take_back(take_back, close, kept)
+        for kept in given:
+            if isinstance(error, GeneratorExit):
+                close(kept)
+            else:
+                await _take_back(take_back, close, kept)
         raise
-    notified = not notices.withdraw(waiter)
     try:
-        await _take_back(take_back, close, kept)
+        await _take_back(take_back, close, given[0])
     except BaseException:
         if notified:
             notices.notify()
