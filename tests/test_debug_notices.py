@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from contextlib import ExitStack, suppress
+import threading
+from contextlib import AsyncExitStack, ExitStack, suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from anylock import debug, make_condition, make_lock, make_rlock
 from anylock._blocking import BlockedThread
+from anylock.debug import _ways
 from conditions import assert_at_rest, notify, waiting
 from debugged import condition_of, happened, lock_of, watched
 from interruptions import Interrupted, interrupt, interrupt_at, run_points
@@ -140,3 +142,53 @@ def test_a_warning_that_is_an_error_comes_after_the_notification() -> None:
     assert behind.notified
     assert happened(events, condition) == ["waits", "waits", "got", "got"]
     assert_at_rest(condition)
+
+
+# What is interrupted when the lock is had again keeps it: the end of its `with` is to
+# release it, and may have entered it more than once.
+
+
+def interrupt_once(patch: pytest.MonkeyPatch) -> None:
+    """Let a handler raise when it is noted who has a lock."""
+
+    def note(*_: object) -> None:
+        patch.undo()
+        raise Interrupted
+
+    patch.setattr(_ways, "_note", note)
+
+
+@depths
+def test_the_condition_of_threading_ends_with_the_lock(
+    make: Callable[..., Any], depth: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lock = lock_of("thread", make)
+    condition = threading.Condition(lock)
+    with ExitStack() as held:
+        for _ in range(depth):
+            held.enter_context(condition)
+        interrupt_once(monkeypatch)
+        with pytest.raises(Interrupted):
+            condition.wait(0.001)
+        assert lock.locked()
+    assert not lock.locked()
+
+
+@pytest.mark.parametrize("kind", ["async", "thread"])
+@depths
+def test_a_task_ends_with_the_lock(
+    kind: str, make: Callable[..., Any], depth: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    condition = condition_of(kind, lock_of(kind, make))
+
+    async def main() -> None:
+        async with AsyncExitStack() as held:
+            for _ in range(depth):
+                await held.enter_async_context(condition)
+            interrupt_once(monkeypatch)
+            with pytest.raises(Interrupted):
+                await condition.async_wait(0.001)
+            assert condition.locked()
+        assert not condition.locked()
+
+    asyncio.run(main())

@@ -120,7 +120,8 @@ def enter(  # noqa: C901, PLR0912, PLR0913, PLR0915 - a call more is a tenth of 
         if got and got[0] is not False:
             if hold is not None:
                 drop(hold)
-            undo()
+            if not again:  # else it is to end with the lock, whatever ends it
+                undo()
         elif wait is not None:
             end_by(wait, error)
         raise
@@ -198,7 +199,8 @@ async def enter_in_task(  # noqa: C901, PLR0912, PLR0913 - as above
         if got is not False:
             if hold is not None:
                 drop(hold)
-            undo()
+            if not again:
+                undo()
         elif waits:
             end_by(wait, error)
         raise
