@@ -12,7 +12,7 @@ import pytest
 
 from anylock import debug, make_condition, make_lock, make_rlock
 from anylock._blocking import BlockedThread
-from anylock.debug import _ways
+from anylock.debug import _notices, _ways
 from conditions import assert_at_rest, notify, waiting
 from debugged import condition_of, happened, lock_of, watched
 from interruptions import Interrupted, interrupt, interrupt_at, run_points
@@ -87,6 +87,27 @@ def test_in_a_thread(make: Callable[..., Any], depth: int) -> None:
 
 
 @from_3_11
+@depths
+def test_between_processes(make: Callable[..., Any], depth: int) -> None:
+    """The notification is lost, as by `multiprocessing`, but not the lock."""
+
+    def attempt(point: int, where: list[str]) -> None:
+        condition = condition_of("process", lock_of("process", make))
+        lock = condition._lock
+        with ExitStack() as held:
+            for _ in range(depth):
+                held.enter_context(condition)
+            with suppress(Interrupted), interrupt_at(point, interrupt, where):
+                condition.wait(0)
+            assert lock._semlock._is_mine()
+            assert lock._semlock._count() == depth
+        assert not condition.locked()
+        assert not condition.record.waits
+
+    run_points(attempt, parks=False)
+
+
+@from_3_11
 @pytest.mark.parametrize("is_debug", [False, True])
 @pytest.mark.parametrize("kind", ["async", "thread"])
 @pytest.mark.parametrize("make", [make_lock, make_rlock])
@@ -120,6 +141,32 @@ def test_in_a_task(kind: Any, make: Callable[..., Any], *, is_debug: bool) -> No
         assert not len(notices)
 
     run_points(attempt, parks=False)
+
+
+@pytest.mark.parametrize("in_task", [False, True])
+def test_who_ran_out_of_time_has_nothing_to_pass_on(
+    monkeypatch: pytest.MonkeyPatch, *, in_task: bool
+) -> None:
+    condition = condition_of("thread")
+    behind = BlockedThread()
+
+    def end(*_: object) -> None:
+        condition._notices.add(behind)
+        raise Interrupted
+
+    async def wait_in_task() -> None:
+        async with condition:
+            await condition.async_wait(0)
+
+    def wait() -> None:
+        with condition:
+            condition.wait(0)
+
+    monkeypatch.setattr(_notices, "end", end)
+    with pytest.raises(Interrupted):
+        asyncio.run(wait_in_task()) if in_task else wait()
+    assert not behind.granted
+    assert not condition.locked()
 
 
 @pytest.mark.filterwarnings("error::anylock.debug.LoopBlockedWarning")
