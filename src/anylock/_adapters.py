@@ -52,6 +52,11 @@ def adapter(
         TypeError: The kind does not take such an option.
         ValueError: There is no such kind.
     """
+    debug = debugging if debug is None else bool(debug)
+    if isinstance(kind, str) and not options:
+        found = _loaded.get((kind, member, debug))
+        if found is not None:  # most often: nothing else is left to check then
+            return found
     source = "kind"
     if kind is None:
         kind = os.environ.get("ANYLOCK_KIND")
@@ -65,7 +70,6 @@ def adapter(
         raise ValueError(message)
     if options:
         _refuse_foreign_options(kind, member, options)
-    debug = debugging if debug is None else bool(debug)
     return _loaded.get((kind, member, debug)) or _load(kind, member, debug=debug)
 
 
