@@ -512,7 +512,7 @@ inline pass_over_the_gone(h) {
 }
 
 inline block_politely() {
-  pass_over_the_gone(seen);        // _bridge/base.py:Bridge.block `if self._lost() is not None:`
+  pass_over_the_gone(seen);        // _bridge/base.py:Bridge.block_while `if self._lost() is not None:`
 #ifdef TURNS
   /* Taken and given back without a pause: that the helper gets it between two others
      is the operating system's fairness, and assumed. */
@@ -848,7 +848,7 @@ proctype LoopThread() {
   future[BLOCKED_THREAD] = true;   // _blocking.py:BlockedThread.__init__ `self._bell.acquire()`
   pass_over_the_gone(seen);
   post(ENQUEUE_THREAD, BLOCKED_THREAD);  // _bridge/base.py:Bridge._block_loop_thread `self._do(partial(self._enqueue_thread, blocked))`
-  if                               // _blocking.py:BlockedThread.block `self._bell.acquire(True, -1 if timeout is None else timeout)`
+  if                               // _blocking.py:BlockedThread.block `self._bell.acquire(True, seconds)`
   :: wake[BLOCKED_THREAD]
   :: !endless                      /* its time is over */
   fi;

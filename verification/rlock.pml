@@ -681,20 +681,20 @@ elected_before:
      fi
   :: else
   fi;
-  if                               // _bridge/base.py:Bridge.block `if self._lost() is not None:`
+  if                               // _bridge/base.py:Bridge.block_while `if self._lost() is not None:`
   :: LOST -> post(SERVE, 0)        // _bridge/base.py:Bridge._pass_over_the_gone_elsewhere `_thread.start_new_thread(self._pass_over_the_gone, ())`
   :: else
   fi;
   if
   :: HELD_HERE && endless -> goto pick  // _bridge/lock.py:LockBridge._held_here `raise WouldDeadlock(reason, "use 'async with' in tasks", name)`
-  :: HELD_HERE && !endless && owner != me -> goto pick  // _bridge/base.py:Bridge.block `return self._block_politely(timeout)`
+  :: HELD_HERE && !endless && owner != me -> goto pick  // _bridge/base.py:Bridge.block_while `return self._block_politely(timeout)`
   :: else
   fi;
   atomic {
     blocked = THE_NEXT(blocked); NOTE_WAIT(BLOCKED(me), true)
     post(ENQUEUE_THREAD, blocked)
   };                                // _bridge/base.py:Bridge._block_loop_thread `self._do(partial(self._enqueue_thread, blocked))`
-  if                               // _blocking.py:BlockedThread.block `self._bell.acquire(True, -1 if timeout is None else timeout)`
+  if                               // _blocking.py:BlockedThread.block `self._bell.acquire(True, seconds)`
   :: wake[blocked]
   :: !endless
   fi;

@@ -256,11 +256,6 @@ class Record:
         return [wait for wait in announced if wait.live]
 
     @property
-    def waiting(self) -> int:
-        """How many wait for it."""
-        return len(self.waits)
-
-    @property
     def owner(self) -> Hold | None:
         """Who has held it the longest; None if nobody does."""
         if not self.shared:
