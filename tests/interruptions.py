@@ -7,6 +7,7 @@ up to 3.10 at more points than these.
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 import sys
 from contextlib import contextmanager, suppress
@@ -67,11 +68,16 @@ def interrupt_at(
                 where.append(f"{code.co_name}:{frame.f_lineno} {event} {call}")
                 handler()
 
+    # What is collected meanwhile may run code of ours that other tests have left.
+    collecting = gc.isenabled()
+    gc.disable()
     sys.setprofile(profile)
     try:
         yield
     finally:
         sys.setprofile(None)
+        if collecting:
+            gc.enable()
 
 
 @contextmanager
