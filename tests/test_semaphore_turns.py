@@ -8,7 +8,7 @@ import pytest
 
 from anylock import make_semaphore
 from backends import Backend, run
-from staging import all_done, queued, until_in_task
+from staging import all_done, queued, until, until_in_task
 
 if TYPE_CHECKING:
     from anylock import LockKind
@@ -46,4 +46,4 @@ def test_nobody_overtakes_the_helper(backend: Backend, kind: LockKind) -> None:
         semaphore.release()
 
     run(backend, all_done, one, another, release)
-    assert semaphore.value == 1
+    until(lambda: semaphore.value == 1)  # a helper may have had it for a moment
