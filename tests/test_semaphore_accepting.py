@@ -8,6 +8,7 @@ import pytest
 
 from anylock import ThreadSemaphore, WouldDeadlock
 from anylock._bridge.semaphore import SemaphoreBridge
+from staging import until
 
 
 def test_with_while_a_task_of_the_loop_accepts_the_only_permit(
@@ -47,4 +48,4 @@ def test_with_while_a_task_of_the_loop_accepts_the_only_permit(
     monkeypatch.setattr(SemaphoreBridge, "take", miss_it)
     monkeypatch.setattr(trio.lowlevel, "cancel_shielded_checkpoint", long_checkpoint)
     trio.run(main)
-    assert semaphore.value == 1
+    until(lambda: semaphore.value == 1)  # a helper may have had it for a moment
