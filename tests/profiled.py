@@ -25,7 +25,7 @@ CONTENDED = """
         with lock:
             taken.set()
             while not waits():
-                time.sleep(0.001)
+                time.sleep(0.001)  # polled: no event tells that somebody waits
     def waits():
         return lock._anylock.waits
     def wait():

@@ -27,7 +27,7 @@ WAITS = """
     lock = threading.Lock()
     def tell():
         while hasattr(lock, "_anylock") and lock._anylock.timeouts < 2:
-            time.sleep(0.001)
+            time.sleep(0.001)  # polled: no event tells of a time-out
         print("ready", flush=True)
     threading.Thread(target=tell, daemon=True).start()
     with lock:

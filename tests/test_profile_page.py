@@ -33,7 +33,7 @@ def hold():
     with lock:
         taken.set()
         while not lock._anylock.waits:
-            time.sleep(0.001)
+            time.sleep(0.001)  # polled: no event tells that somebody waits
 
 def wait():
     taken.wait()
@@ -50,7 +50,7 @@ with long:
     with brief:
         pass
     with lock:
-        time.sleep(0.05)
+        time.sleep(0.05)  # a hold that is long enough to be seen and clicked on
 with brief:
     pass
 with lock, long:

@@ -82,7 +82,7 @@ def test_what_goes_on_at_the_end(tmp_path: Path) -> None:
         for target in (wait, wait_to_be_notified):
             threading.Thread(target=target, daemon=True).start()
         while not (lock._anylock.waits and condition._anylock.waits):
-            time.sleep(0.001)
+            time.sleep(0.001)  # polled: no event tells that somebody waits
         """,
     )
     found = {(each[3], each[7]) for each in report["spans"] if each[7]}
@@ -161,7 +161,7 @@ def test_all_that_wait_are_counted_and_some_are_named(tmp_path: Path) -> None:
             permits = asyncio.Semaphore(2)
             async def work():
                 async with permits:
-                    await asyncio.sleep(0.001)
+                    await asyncio.sleep(0)  # the others come meanwhile
             await asyncio.gather(*(work() for _ in range(12)))
         asyncio.run(main())
         """,
@@ -185,7 +185,7 @@ def test_the_sides_of_a_read_write_lock(tmp_path: Path) -> None:
             writer = threading.Thread(target=write, name="writer")
             writer.start()
             while not shared.write.record.waits:
-                time.sleep(0.001)
+                time.sleep(0.001)  # polled: no event tells that somebody waits
         writer.join()
         """,
     )

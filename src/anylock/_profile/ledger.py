@@ -71,18 +71,7 @@ def key_of(record: Record) -> Key:
 
 def tally_of(record: Record) -> Tally:
     """Return the counts of one lock."""
-    return Tally(
-        record.name or name_of(record.site),
-        1,
-        record.acquisitions,
-        record.contended,
-        record.timeouts,
-        record.cancellations,
-        record.total_wait,
-        record.max_wait,
-        record.total_hold,
-        record.max_hold,
-    )
+    return Tally(record.name or name_of(record.site), 1, *record.counts)
 
 
 _gone: deque[tuple[Key, Tally]] = deque()

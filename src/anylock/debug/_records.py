@@ -256,6 +256,20 @@ class Record:
         return [wait for wait in announced if wait.live]
 
     @property
+    def counts(self) -> tuple[int, int, int, int, float, float, float, float]:
+        """The first eight fields of its `Stats`, in their order."""
+        return (
+            self.acquisitions,
+            self.contended,
+            self.timeouts,
+            self.cancellations,
+            self.total_wait,
+            self.max_wait,
+            self.total_hold,
+            self.max_hold,
+        )
+
+    @property
     def owner(self) -> Hold | None:
         """Who has held it the longest; None if nobody does."""
         if not self.shared:

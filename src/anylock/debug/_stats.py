@@ -84,14 +84,7 @@ def stats_of(
     if not holders and elsewhere is not None:
         holders = [elsewhere]
     return Stats(
-        record.acquisitions,
-        record.contended,
-        record.timeouts,
-        record.cancellations,
-        record.total_wait,
-        record.max_wait,
-        record.total_hold,
-        record.max_hold,
+        *record.counts,
         holders[0] if holders else None,
         tuple(holders),
         tuple(_who(wait, now) for wait in waits),
