@@ -55,8 +55,12 @@ def test_task_is_told_how_deep_it_is(backend: Backend) -> None:
     """By the name that `threading` knows."""
     rlock = make_rlock("thread")
 
+    async def ask_in_another() -> None:
+        assert rlock._recursion_count() == 0
+
     async def main() -> None:
         async with rlock, rlock:
+            await all_done(ask_in_another)
             with rlock:
                 assert rlock._recursion_count() == 3
             assert rlock._recursion_count() == 2
